@@ -1,0 +1,1 @@
+"""stemsplit: split a song into its stems with HT Demucs."""

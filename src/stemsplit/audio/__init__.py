@@ -1,0 +1,1 @@
+"""Files <-> blocks of float32 numpy [channels, frames]. Knows no network and no torch."""

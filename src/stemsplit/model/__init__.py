@@ -1,0 +1,1 @@
+"""The network and nothing else: no files, no audio formats, torch only."""

@@ -1,0 +1,1 @@
+"""From a name to checked files to a network."""
