@@ -5,6 +5,7 @@ from fractions import Fraction
 
 GROWTH = 2  # channels of one encoder layer over those of the layer before
 DEPTH = 4  # encoder layers per branch: 2048 bins become 8, and 7.8 s become 1,344 steps
+MIN_SEGMENT_FRAMES = 4096  # one STFT window; a shorter segment could not be padded by reflection
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class HTDemucsConfig:
     def __post_init__(self) -> None:
         if not self.sources or len(set(self.sources)) != len(self.sources):
             raise ValueError(f"sources must be distinct and at least one, not {list(self.sources)}")
-        if self.segment_frames < 1:
-            raise ValueError(f"a segment must last at least one frame, not {self.segment} s")
+        if self.segment_frames < MIN_SEGMENT_FRAMES:
+            raise ValueError(f"a segment must last at least {MIN_SEGMENT_FRAMES} frames, not {self.segment} s")
         for name in ("sample_rate", "audio_channels", "transformer_heads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

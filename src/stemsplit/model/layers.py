@@ -1,0 +1,155 @@
+"""
+Encoder, decoder and DConv layers of both branches.
+
+Every activation is [B, F, T, C], contiguous: B batch, F frequency rows (1 in the waveform branch), T time steps,
+C channels last. So a 1x1 convolution is a matrix product, a frequency row is one block of memory, which makes
+it an item of its own for DConv without a copy, and tokens for the transformer are a view. Parameters keep the
+names and shapes of the published checkpoints: 2-d convolutions in the spectral branch, 1-d in the waveform one.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+KERNEL = 8
+STRIDE = 4
+_CROP = (KERNEL - STRIDE) // 2  # padding that makes the output exactly STRIDE times shorter (or longer)
+_DCONV_COMPRESSION = 8
+_DCONV_DILATIONS = (1, 2)
+_DCONV_SCALE = 1e-3  # LayerScale at initialisation
+
+
+class LayerScale(nn.Module):
+    """One learned factor per channel on a residual branch, small at first (Touvron et al. 2021)."""
+
+    def __init__(self, channels: int, initial: float) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((channels,), initial))
+
+    def add(self, x: Tensor, branch: Tensor) -> Tensor:
+        """`x + scale * branch`, in one pass over memory; channels last."""
+        return torch.addcmul(x, self.scale, branch)
+
+
+class DConv(nn.Module):
+    """Residual dilated convolutions along time; every frequency row is an item of its own, norms included."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        hidden = channels // _DCONV_COMPRESSION
+        self.layers = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv1d(channels, hidden, 3, dilation=dilation, padding=dilation),
+                nn.GroupNorm(1, hidden),
+                nn.GELU(),
+                nn.Conv1d(hidden, 2 * channels, 1),
+                nn.GroupNorm(1, 2 * channels),
+                nn.GLU(),
+                LayerScale(channels, _DCONV_SCALE),
+            )
+            for dilation in _DCONV_DILATIONS
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape: [B, F, T, C] -> the same."""
+        shape = x.shape
+        x = x.reshape(-1, 1, *shape[2:])
+        for compress, norm, gelu, expand, norm_out, _, scale in self.layers:  # type: ignore[misc]
+            y = gelu(normalise(convolve(x, compress), norm))
+            y = F.glu(normalise(convolve(y, expand), norm_out), dim=-1)
+            x = scale.add(x, y)
+        return x.view(shape)
+
+
+class EncoderLayer(nn.Module):
+    """
+    Convolution, GELU, DConv, 1x1 rewrite, GLU (Défossez 2021, section 3.2).
+
+    Args:
+        inputs, outputs: channels.
+        spectral: convolve over frequency; otherwise over time.
+        dconv: whether the layer holds a DConv branch.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, spectral: bool, dconv: bool) -> None:
+        super().__init__()
+        self.spectral = spectral
+        if spectral:
+            self.conv: nn.Module = nn.Conv2d(inputs, outputs, (KERNEL, 1), (STRIDE, 1), (_CROP, 0))
+            self.rewrite: nn.Module = nn.Conv2d(outputs, 2 * outputs, 1)
+        else:
+            self.conv = nn.Conv1d(inputs, outputs, KERNEL, STRIDE, _CROP)
+            self.rewrite = nn.Conv1d(outputs, 2 * outputs, 1)
+        self.dconv = DConv(outputs) if dconv else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape: [B, F, T, inputs] -> [B, F / 4, T, outputs] spectral, [B, 1, ceil(T / 4), outputs] else."""
+        if not self.spectral:
+            x = F.pad(x, (0, 0, 0, -x.shape[2] % STRIDE))
+        x = F.gelu(convolve(x, self.conv))
+        if self.dconv is not None:
+            x = self.dconv(x)
+        return F.glu(convolve(x, self.rewrite), dim=-1)
+
+
+class DecoderLayer(nn.Module):
+    """
+    Add the skip, rewrite with context 1, GLU, DConv, transposed convolution, GELU unless `last`.
+
+    Args:
+        inputs, outputs: channels.
+        spectral: convolve over frequency; otherwise over time.
+        dconv: whether the layer holds a DConv branch.
+        last: the outermost layer, whose output is the signal itself.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, spectral: bool, dconv: bool, last: bool) -> None:
+        super().__init__()
+        self.last = last
+        if spectral:
+            self.rewrite: nn.Module = nn.Conv2d(inputs, 2 * inputs, 3, padding=1)
+            self.conv_tr: nn.Module = nn.ConvTranspose2d(
+                inputs, outputs, (KERNEL, 1), (STRIDE, 1), padding=(_CROP, 0)
+            )
+        else:
+            self.rewrite = nn.Conv1d(inputs, 2 * inputs, 3, padding=1)
+            self.conv_tr = nn.ConvTranspose1d(inputs, outputs, KERNEL, STRIDE, padding=_CROP)
+        self.dconv = DConv(inputs) if dconv else None
+
+    def forward(self, x: Tensor, skip: Tensor, time_steps: int) -> Tensor:
+        """
+        Undo the encoder layer whose output was `skip` and whose input had `time_steps`.
+
+        Shape:
+            x, skip: [B, F, T, inputs]; result: [B, 4 F, T, outputs] spectral, [B, 1, time_steps, outputs] else.
+        """
+        x = F.glu(convolve(x + skip, self.rewrite), dim=-1)
+        if self.dconv is not None:
+            x = self.dconv(x)
+        x = convolve(x, self.conv_tr)[:, :, :time_steps]
+        return x if self.last else F.gelu(x)
+
+
+def convolve(x: Tensor, conv: nn.Module) -> Tensor:
+    """Apply a 1-d (over time) or 2-d convolution, transposed or not, to [B, F, T, C]: channels stay last."""
+    assert isinstance(conv, nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d)
+    weight = conv.weight
+    if set(conv.kernel_size) == {1}:
+        return F.linear(x, weight.flatten(1), conv.bias)
+    stride, padding, dilation = conv.stride, conv.padding, conv.dilation
+    assert not isinstance(padding, str)
+    if weight.dim() == 3:  # over time only: a 2-d convolution one row high
+        weight = weight.unsqueeze(2)
+        stride, padding, dilation = (1, *stride), (0, *padding), (1, *dilation)
+    x = x.permute(0, 3, 1, 2)  # torch's order of dimensions; memory stays channels last
+    if conv.transposed:
+        y = F.conv_transpose2d(x, weight, conv.bias, stride, padding)
+    else:
+        y = F.conv2d(x, weight, conv.bias, stride, padding, dilation)
+    return y.permute(0, 2, 3, 1).contiguous()
+
+
+def normalise(x: Tensor, norm: nn.GroupNorm) -> Tensor:
+    """Apply GroupNorm(1) to every item of [B, 1, T, C] as a whole: channels stay last."""
+    y = F.group_norm(x.permute(0, 3, 1, 2), 1, norm.weight, norm.bias, norm.eps)
+    return y.permute(0, 2, 3, 1)
