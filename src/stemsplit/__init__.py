@@ -1,1 +1,70 @@
-"""stemsplit: split a song into its stems with HT Demucs."""
+"""
+stemsplit: split a song into its stems with HT Demucs.
+
+    from stemsplit import Separator, separate_file
+
+    separate_file("song.mp3", "out")                     # writes out/song/{drums,bass,other,vocals}.wav
+    sources = Separator.load("htdemucs")(mixture)        # [channels, frames] -> {source: [channels, frames]}
+
+Importing the package is cheap: torch is imported when something that needs it is first used.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stemsplit.audio.formats import Encoding
+    from stemsplit.errors import ModelError, StemsplitError, TrackError, UsageError
+    from stemsplit.separation.batch import separate_file, separate_tracks
+    from stemsplit.separation.plan import PlannedTrack, plan_tracks
+    from stemsplit.separation.report import TrackReport
+    from stemsplit.separation.separator import Separator, SplitOptions
+    from stemsplit.separation.statistics import Statistics
+    from stemsplit.separation.stems import StemOptions
+
+__version__ = version("stemsplit")
+
+__all__ = [
+    "Encoding",
+    "ModelError",
+    "PlannedTrack",
+    "Separator",
+    "SplitOptions",
+    "Statistics",
+    "StemOptions",
+    "StemsplitError",
+    "TrackError",
+    "TrackReport",
+    "UsageError",
+    "plan_tracks",
+    "separate_file",
+    "separate_tracks",
+]
+
+_HOMES = {
+    "Encoding": "stemsplit.audio.formats",
+    "ModelError": "stemsplit.errors",
+    "PlannedTrack": "stemsplit.separation.plan",
+    "Separator": "stemsplit.separation.separator",
+    "SplitOptions": "stemsplit.separation.separator",
+    "Statistics": "stemsplit.separation.statistics",
+    "StemOptions": "stemsplit.separation.stems",
+    "StemsplitError": "stemsplit.errors",
+    "TrackError": "stemsplit.errors",
+    "TrackReport": "stemsplit.separation.report",
+    "UsageError": "stemsplit.errors",
+    "plan_tracks": "stemsplit.separation.plan",
+    "separate_file": "stemsplit.separation.batch",
+    "separate_tracks": "stemsplit.separation.batch",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

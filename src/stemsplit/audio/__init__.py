@@ -1,1 +1,13 @@
-"""Files <-> blocks of float32 numpy [channels, frames]. Knows no network and no torch."""
+"""
+Files to blocks of float32, and blocks back to files; knows no network.
+
+    reader.py       the door: open any file, yield blocks; it picks one of the two decoders
+    soundfile_decoder.py, ffmpeg_decoder.py
+    blocks.py       what a block is, and what is known about where blocks come from
+    channels.py     mono, stereo, surround
+    resample.py     streaming rate conversion
+    writer.py       the stems of a track, written whole or not at all
+    stem_file.py    one file being written      held.py     samples that wait for the gain
+    formats.py      the table of formats        quantise.py float to integers, with dither
+    faults.py       how operating system errors are told
+"""

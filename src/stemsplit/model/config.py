@@ -70,7 +70,7 @@ class HTDemucsConfig:
     @property
     def innermost_channels(self) -> int:
         """Channels of the deepest encoder layer."""
-        return self.channels * GROWTH ** (DEPTH - 1)
+        return int(self.channels * GROWTH ** (DEPTH - 1))
 
     @property
     def width(self) -> int:

@@ -60,7 +60,8 @@ class HTDemucs(nn.Module):
         x, xt = self._decode(x, xt, skips)
         spectral = inverse_spectrogram((x.float() * std + mean).contiguous(), mixture.shape[-1])
         temporal = (xt.float() * std_t + mean_t).squeeze(1).transpose(1, 2)
-        return (spectral + temporal).unflatten(1, (len(self.config.sources), -1))
+        sources: Tensor = (spectral + temporal).unflatten(1, (len(self.config.sources), -1))
+        return sources
 
     def _encode(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor, list[_Skip]]:
         skips = []
@@ -113,9 +114,7 @@ def _branch(
     )
     decoder = nn.ModuleList(
         DecoderLayer(narrow, wide, spectral=spectral, dconv=config.dconv_decoder, last=depth == 0)
-        for depth, (wide, narrow) in reversed(
-            list(enumerate(zip([outputs, *widths], widths, strict=False)))
-        )
+        for depth, (wide, narrow) in reversed(list(enumerate(zip([outputs, *widths], widths, strict=False))))
     )
     return encoder, decoder
 
@@ -134,4 +133,4 @@ def _rescale(branches: list[nn.ModuleList]) -> None:
             if isinstance(module, nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d):
                 factor = (module.weight.std() / _RESCALE).sqrt()
                 for parameter in module.parameters():
-                    parameter /= factor
+                    parameter.div_(factor)

@@ -26,7 +26,7 @@ class LayerScale(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.full((channels,), initial))
 
-    def add(self, x: Tensor, branch: Tensor) -> Tensor:
+    def forward(self, x: Tensor, branch: Tensor) -> Tensor:
         """`x + scale * branch`, in one pass over memory; channels last."""
         return torch.addcmul(x, self.scale, branch)
 
@@ -54,10 +54,11 @@ class DConv(nn.Module):
         """Shape: [B, F, T, C] -> the same."""
         shape = x.shape
         x = x.reshape(-1, 1, *shape[2:])
-        for compress, norm, gelu, expand, norm_out, _, scale in self.layers:  # type: ignore[misc]
+        for layer in self.layers:
+            compress, norm, gelu, expand, norm_out, _, scale = layer.children()
             y = gelu(normalise(convolve(x, compress), norm))
             y = F.glu(normalise(convolve(y, expand), norm_out), dim=-1)
-            x = scale.add(x, y)
+            x = scale(x, y)
         return x.view(shape)
 
 
@@ -108,9 +109,7 @@ class DecoderLayer(nn.Module):
         self.last = last
         if spectral:
             self.rewrite: nn.Module = nn.Conv2d(inputs, 2 * inputs, 3, padding=1)
-            self.conv_tr: nn.Module = nn.ConvTranspose2d(
-                inputs, outputs, (KERNEL, 1), (STRIDE, 1), padding=(_CROP, 0)
-            )
+            self.conv_tr: nn.Module = nn.ConvTranspose2d(inputs, outputs, (KERNEL, 1), (STRIDE, 1), padding=(_CROP, 0))
         else:
             self.rewrite = nn.Conv1d(inputs, 2 * inputs, 3, padding=1)
             self.conv_tr = nn.ConvTranspose1d(inputs, outputs, KERNEL, STRIDE, padding=_CROP)
@@ -149,7 +148,8 @@ def convolve(x: Tensor, conv: nn.Module) -> Tensor:
     return y.permute(0, 2, 3, 1).contiguous()
 
 
-def normalise(x: Tensor, norm: nn.GroupNorm) -> Tensor:
+def normalise(x: Tensor, norm: nn.Module) -> Tensor:
     """Apply GroupNorm(1) to every item of [B, 1, T, C] as a whole: channels stay last."""
+    assert isinstance(norm, nn.GroupNorm)
     y = F.group_norm(x.permute(0, 3, 1, 2), 1, norm.weight, norm.bias, norm.eps)
     return y.permute(0, 2, 3, 1)

@@ -66,9 +66,9 @@ class _Layer(nn.Module):
 
     def finish(self, x: Tensor, attended: Tensor, norm: nn.LayerNorm) -> Tensor:
         """Add what attention found, feed forward behind `norm`, close. Shape: [B, N, C] -> the same."""
-        x = self.gamma_1.add(x, self.dropout(attended))
+        x = self.gamma_1(x, self.dropout(attended))
         hidden = self.dropout(F.gelu(self.linear1(norm(x))))
-        x = self.gamma_2.add(x, self.dropout(self.linear2(hidden)))
+        x = self.gamma_2(x, self.dropout(self.linear2(hidden)))
         return normalise(x.unsqueeze(1), self.norm_out).squeeze(1)
 
 
@@ -120,9 +120,7 @@ class CrossDomainTransformer(nn.Module):
 
 
 @lru_cache(maxsize=8)
-def spectral_positions(
-    rows: int, steps: int, width: int, device: torch.device, dtype: torch.dtype
-) -> Tensor:
+def spectral_positions(rows: int, steps: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """
     Sinusoids of time in the first half of the width, of frequency in the second, each as sin, cos, sin, ...
 

@@ -1,0 +1,154 @@
+"""Decoding with an installed ffmpeg: m4a, aac, wma, the sound of videos, what libsndfile does not know."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Generator
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any, Self
+
+import ffmpeg
+import numpy as np
+
+from ..errors import DecodeError, MissingProgramError
+from .blocks import MAX_BLOCK_FRAMES, AudioInfo, Block
+from .faults import shown
+
+# What to call a format whose decoder is missing.
+_CODECS = {
+    ".m4a": "AAC", ".m4b": "AAC", ".aac": "AAC", ".wma": "WMA", ".alac": "ALAC", ".ac3": "AC-3",
+    ".dts": "DTS", ".ape": "Monkey's Audio", ".wv": "WavPack", ".tta": "TTA", ".mpc": "Musepack",
+    ".amr": "AMR", ".mka": "Matroska", ".mkv": "Matroska", ".webm": "WebM", ".mp4": "MP4", ".m4v": "MP4",
+    ".3gp": "3GP", ".mov": "QuickTime", ".avi": "AVI", ".wmv": "WMV", ".flv": "FLV", ".mpg": "MPEG",
+    ".mpeg": "MPEG", ".ts": "MPEG-TS",
+}  # fmt: skip
+# Files that libsndfile ought to have read: ffmpeg would hardly help, they are damaged.
+_SUFFIXES_OF_LIBSNDFILE = {
+    ".wav", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".au", ".caf", ".w64",
+}  # fmt: skip
+
+# ffmpeg's names for channels.LAYOUTS: where a file has another one of as many channels (AAC's 4.0 with a
+# rear centre, 2.1), ffmpeg converts. 5.0 and 5.1 come in two spellings of one order.
+_LAYOUTS = {
+    1: "mono",
+    2: "stereo",
+    3: "3.0",
+    4: "quad",
+    5: "5.0|5.0(side)",
+    6: "5.1|5.1(side)",
+    7: "6.1",
+    8: "7.1",
+}
+
+_BYTES_PER_SAMPLE = 4
+_SPEAKER = re.compile(r"^\[[^]]* @ 0x[0-9a-f]+\] ")  # "[aac @ 0x5560e3dcfa80] ": another address every time
+
+
+class FfmpegDecoder:
+    """Decodes the first audio stream of one file with ffmpeg."""
+
+    def __init__(self, path: Path, info: AudioInfo, layout_known: bool) -> None:
+        self.info = info
+        self._path = path
+        self._layout_known = layout_known
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """
+        Ask ffprobe what is in the file.
+
+        Raises MissingProgramError without ffmpeg, DecodeError when there is no audio, and OSError.
+        """
+        with path.open("rb"):  # permission is the system's matter, and its answer is clearer than ffprobe's
+            pass
+        _check_installed(path)
+        try:
+            probe = ffmpeg.probe(_address(path), protocol_whitelist="file", select_streams="a:0")
+        except (ffmpeg.Error, ValueError) as error:
+            raise _not_audio(path) from error
+        stream: dict[str, Any] = next(iter(probe.get("streams", [])), {})
+        channels, rate = int(stream.get("channels", 0)), int(stream.get("sample_rate", 0))
+        if not channels or not rate:
+            raise _not_audio(path)
+        format_ = probe.get("format", {})
+        info = AudioInfo(rate, channels, _frames(stream, format_, rate), _container(path, format_))
+        return cls(path, info, layout_known=stream.get("channel_layout", "unknown") != "unknown")
+
+    def decode(self, warn: Callable[[str], None]) -> Generator[Block, None, None]:
+        """Yield the sound from the start; ffmpeg is ended with the generator."""
+        frame_bytes = self.info.channels * _BYTES_PER_SAMPLE
+        decoded = False
+        # ffmpeg's talk goes to a file: a pipe that nobody empties would stop it.
+        with TemporaryFile() as talk, self._process(talk) as process:
+            assert process.stdout is not None
+            try:
+                while data := process.stdout.read(MAX_BLOCK_FRAMES * frame_bytes):
+                    whole = len(data) - len(data) % frame_bytes
+                    samples = np.frombuffer(data[:whole], dtype="<f4").reshape(-1, self.info.channels)
+                    decoded = decoded or whole > 0
+                    yield np.array(samples.T, dtype=np.float32, order="C")
+            except BaseException:
+                process.kill()
+                raise
+            process.wait()
+            complaint = _last_line(talk)
+        if not decoded and (complaint or process.returncode):
+            raise DecodeError(
+                f"{shown(self._path)}: cannot be decoded ({complaint or 'ffmpeg failed'}). Copy or download it again."
+            )
+        if complaint or process.returncode:
+            warn(f"is damaged or cut short ({complaint or 'ffmpeg failed'})")
+
+    def _process(self, talk: IO[bytes]) -> subprocess.Popen[bytes]:
+        source = ffmpeg.input(_address(self._path), protocol_whitelist="file")
+        sound = source["a:0"]
+        options: dict[str, Any] = {"format": "f32le", "acodec": "pcm_f32le", "ar": self.info.sample_rate}
+        if self._layout_known and self.info.channels in _LAYOUTS:
+            sound = sound.filter("aformat", channel_layouts=_LAYOUTS[self.info.channels])
+        else:
+            options["ac"] = self.info.channels
+        command = sound.output("pipe:", **options).global_args("-nostdin", "-v", "error").compile()
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=talk)
+
+
+def _check_installed(path: Path) -> None:
+    if shutil.which("ffmpeg") and shutil.which("ffprobe"):
+        return
+    suffix = path.suffix.lower()
+    if suffix in _SUFFIXES_OF_LIBSNDFILE:
+        raise _not_audio(path)
+    raise MissingProgramError(
+        f"{shown(path)}: needs ffmpeg to decode {_CODECS.get(suffix, 'this format')}, and none was found. "
+        f"Install it (apt install ffmpeg, brew install ffmpeg) or convert the file to wav, flac or mp3."
+    )
+
+
+def _not_audio(path: Path) -> DecodeError:
+    return DecodeError(
+        f"{shown(path)}: is damaged, or is no audio file whatever its name says. "
+        f"Check that it plays, or copy or download it again."
+    )
+
+
+def _address(path: Path) -> str:
+    """The file as ffmpeg takes it, so that `-x.m4a` is no option and `a:b.m4a` no protocol."""
+    return f"file:{path}"
+
+
+def _frames(stream: dict[str, Any], format_: dict[str, Any], rate: int) -> int | None:
+    seconds = stream.get("duration") or format_.get("duration")
+    return round(float(seconds) * rate) if seconds else None
+
+
+def _container(path: Path, format_: dict[str, Any]) -> str:
+    """One name out of ffmpeg's list, such as "mov,mp4,m4a,3gp": the file's own suffix if it is there."""
+    names = str(format_.get("format_name", "unknown")).split(",")
+    suffix = path.suffix.lower().removeprefix(".")
+    return suffix if suffix in names else names[0]
+
+
+def _last_line(talk: IO[bytes]) -> str:
+    talk.seek(0)
+    lines = talk.read().decode("utf-8", "replace").strip().splitlines()
+    return _SPEAKER.sub("", lines[-1]).strip() if lines else ""

@@ -1,0 +1,139 @@
+"""
+The door to every audio file: `open_audio` picks a decoder, `Reader` gives its blocks and checks them.
+
+libsndfile decodes what it knows, mp3 included, so the common case needs no external program; ffmpeg the rest.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+
+from ..errors import DecodeError
+from .blocks import AudioInfo, Block
+from .channels import LAYOUTS
+from .faults import reason, shown
+from .ffmpeg_decoder import FfmpegDecoder
+from .soundfile_decoder import SoundfileDecoder
+
+__all__ = ["AudioInfo", "Reader", "open_audio"]
+
+
+class Decoder(Protocol):
+    """What decodes one file, again from its start at every call of `decode`."""
+
+    @property
+    def info(self) -> AudioInfo:
+        """What the file says about its sound."""
+
+    def decode(self, warn: Callable[[str], None]) -> Generator[Block, None, None]:
+        """
+        Yield the sound in file order, blocks of at most MAX_BLOCK_FRAMES frames, [channels, frames].
+
+        `warn` is told, in half a sentence, why the sound ends before it should. Raises DecodeError, OSError.
+        """
+
+
+class Reader:
+    """
+    One audio file: what it says about itself, and its sound as often as asked for.
+
+    A context manager; leaving it ends whatever decoding is still under way.
+    """
+
+    def __init__(self, path: Path, decoder: Decoder) -> None:
+        self.path = path
+        self.info = decoder.info
+        self._decoder = decoder
+        self._decodings: list[Generator[Block, None, None]] = []
+        self._warnings: list[str] = []
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about sound that is missing; complete once the blocks have been read to their end."""
+        return tuple(self._warnings)
+
+    def blocks(self) -> Iterator[Block]:
+        """
+        Decode from the start: float32 at the file's own rate and channels, the same on every call.
+
+        Shape: [info.channels, at most 65,536 frames]
+
+        Raises DecodeError when the file cannot be decoded, holds no sound, or holds NaN or infinity.
+        """
+        decoding = self._checked()
+        self._decodings.append(decoding)
+        return decoding
+
+    def _checked(self) -> Generator[Block, None, None]:
+        faults: list[str] = []
+        frames = 0
+        try:
+            for block in self._decoder.decode(faults.append):
+                self._check_finite(block, frames)
+                frames += block.shape[1]
+                yield block
+        except OSError as error:
+            raise DecodeError(f"{shown(self.path)}: {reason(error)}.") from error
+        if not frames:
+            raise DecodeError(f"{shown(self.path)}: holds no sound. Check that it plays, or copy it again.")
+        seconds = frames / self.info.sample_rate
+        for fault in faults:
+            warning = f"{shown(self.path)}: {fault}; the {seconds:.1f} s that could be decoded are used."
+            if warning not in self._warnings:
+                self._warnings.append(warning)
+
+    def _check_finite(self, block: Block, start: int) -> None:
+        if np.isfinite(block).all():
+            return
+        position, channel = np.argwhere(~np.isfinite(block).T)[0]
+        frame = start + int(position)
+        raise DecodeError(
+            f"{shown(self.path)}: sample {block[channel, position]} at frame {frame} "
+            f"({frame / self.info.sample_rate:.3f} s), channel {channel + 1}, is no sound. "
+            f"Repair the file or export it again."
+        )
+
+    def close(self) -> None:
+        """End whatever decoding is still under way."""
+        while self._decodings:
+            self._decodings.pop().close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_audio(path: Path) -> Reader:
+    """
+    Open an audio file of any format that libsndfile or ffmpeg knows; of a video, the first audio stream.
+
+    Raises DecodeError for what is missing, empty, no file, not permitted or not audio, and
+    MissingProgramError when only ffmpeg could decode it and is not installed.
+    """
+    try:
+        _check_is_filled_file(path)
+        decoder: Decoder = SoundfileDecoder.open(path) or FfmpegDecoder.open(path)
+    except OSError as error:
+        raise DecodeError(f"{shown(path)}: {reason(error)}.") from error
+    if decoder.info.channels not in LAYOUTS:
+        raise DecodeError(
+            f"{shown(path)}: has {decoder.info.channels} channels, more than 7.1 surround. Mix it down to stereo first."
+        )
+    return Reader(path, decoder)
+
+
+def _check_is_filled_file(path: Path) -> None:
+    size = path.stat().st_size
+    if path.is_dir():
+        raise DecodeError(f"{shown(path)}: this is a folder, not a file. Name a file inside it.")
+    if not path.is_file():
+        raise DecodeError(f"{shown(path)}: is no regular file, and sound is read twice. Copy it to a file first.")
+    if size == 0:
+        raise DecodeError(f"{shown(path)}: is empty (0 bytes). Copy or download it again.")

@@ -1,0 +1,103 @@
+"""
+The group of commands, its default one, and the one place where errors become exit codes.
+
+Importing this imports neither torch nor huggingface_hub, so `--help` answers at once.
+"""
+
+import signal
+import sys
+import traceback
+from difflib import get_close_matches
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from stemsplit.cli import bench, models, separate
+from stemsplit.cli.console import Console
+from stemsplit.errors import StemsplitError, UsageError
+
+DEFAULT_COMMAND = "separate"
+_GROUP_OPTIONS = ("--help", "-h", "--version")
+_USAGE_EXIT, _FAILURE_EXIT, _TERMINATED_EXIT = 2, 1, 143
+
+
+class DefaultCommandGroup(TyperGroup):
+    """A group in which `stemsplit song.mp3` means `stemsplit separate song.mp3`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default command before arguments that name none."""
+        if args and args[0] not in _GROUP_OPTIONS:
+            self._hint(args[0])
+            if args[0] not in self.commands:
+                args = [DEFAULT_COMMAND, *args]
+        return super().parse_args(ctx, args)
+
+    def _hint(self, word: str) -> None:
+        exists = Path(word).exists()
+        if word in self.commands and exists:
+            Console().say(f"`{word}` is taken as the command; for the file of that name write ./{word}")
+        elif word not in self.commands and not exists and "." not in word:
+            close = get_close_matches(word, self.commands, n=1)
+            if close:
+                Console().error(f"There is no file {word!r}. Did you mean the command `stemsplit {close[0]}`?")
+                raise typer.Exit(_USAGE_EXIT)
+
+
+app = typer.Typer(
+    cls=DefaultCommandGroup,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("separate")(separate.separate)
+app.command("models")(models.models)
+app.command("download")(models.download)
+app.command("bench")(bench.bench)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from stemsplit import __version__
+
+        Console().table([f"stemsplit {__version__}"])
+        raise typer.Exit
+
+
+@app.callback()
+def stemsplit(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """
+    Split songs into stems: drums, bass, vocals and other.
+
+    `stemsplit song.mp3` is short for `stemsplit separate song.mp3`.
+    """
+
+
+def main() -> None:
+    """Run the command line: the entry point of `stemsplit` and `python -m stemsplit`."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except StemsplitError as error:
+        _fail(str(error), _USAGE_EXIT if isinstance(error, UsageError) else _FAILURE_EXIT)
+    except Exception as error:  # a bug: say so without burying the user in a traceback
+        kind = f"{type(error).__name__}: {error}"
+        _fail(f"Something unexpected went wrong ({kind}). With --verbose you get what a bug report needs.", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    if {"-v", "--verbose"} & set(sys.argv):
+        traceback.print_exc()
+    Console().error(message)
+    sys.exit(code)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    sys.exit(_TERMINATED_EXIT)  # unwinds the stack, so that nothing half-written is left

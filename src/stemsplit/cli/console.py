@@ -1,0 +1,147 @@
+"""
+The one sink of the command line: stdout carries data, stderr carries talk.
+
+Nothing else prints. A console has a mode: human (bars on a terminal, plain lines elsewhere), json (objects on
+stdout, warnings on stderr) or quiet (errors only).
+"""
+
+import json
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from stemsplit.events import DownloadProgress, Event, TrackEnded, TrackProgress, TrackStarted, Warned
+from stemsplit.separation.report import TrackReport
+
+Mode = Literal["human", "json", "quiet"]
+
+
+class _Amount(ProgressColumn):
+    """How much of a bar is done, in its own unit, and how fast."""
+
+    def render(self, task: Task) -> Text:
+        if task.fields["unit"] == "bytes":
+            return Text(f"{task.completed / 1e6:.0f}/{(task.total or 0) / 1e6:.0f} MB")
+        speed = f"  {task.speed:.1f}x" if task.speed else ""
+        return Text(f"{clock(task.completed)}/{clock(task.total or 0)}{speed}")
+
+
+class Console:
+    """
+    Says what happens, in one of three modes; a listener for events.
+
+    A context manager: leaving it takes the bars off the screen.
+    """
+
+    def __init__(self, mode: Mode = "human", *, verbose: bool = False) -> None:
+        self.mode = mode
+        self.verbose = verbose
+        self._talk = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self._tasks: dict[str, TaskID] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            _Amount(),
+            TimeRemainingColumn(compact=True),
+            console=self._talk,
+            transient=True,
+            redirect_stdout=False,
+            disable=mode != "human" or not self._talk.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def listen(self, event: Event) -> None:
+        """Show an event; may be called from any thread."""
+        match event:
+            case Warned(message):
+                self.warn(message)
+            case DownloadProgress(file, done, total):
+                self._advance(file, done, total, "bytes")
+            case TrackStarted(track, seconds):
+                self._advance(track, 0, seconds, "seconds")
+            case TrackProgress(track, done):
+                self._advance(track, done, None, "seconds")
+            case TrackEnded(track):
+                self._remove(track)
+
+    def report(self, report: TrackReport) -> None:
+        """Say what became of a track: one object in json mode, else one line."""
+        if self.mode == "json":
+            self.data(report.to_json())
+        if report.error is not None:
+            self.error(report.error)
+        elif self.mode == "human" and report.seconds:
+            folder = _shared_folder(list(report.outputs.values()))
+            speed = (report.audio_seconds or 0) / report.seconds
+            gain = f", turned down {-report.gain_db:.1f} dB so that no stem clips" if report.gain_db else ""
+            self.say(
+                f"{report.track}: {len(report.outputs)} stems in {folder} "
+                f"({clock(report.audio_seconds or 0)} in {report.seconds:.1f} s, {speed:.1f}x real time, "
+                f"{report.device} {report.precision}{gain})"
+            )
+
+    def data(self, value: dict[str, Any]) -> None:
+        """One JSON object on a line of stdout."""
+        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+    def table(self, lines: list[str]) -> None:
+        """Lines of a listing on stdout."""
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+    def say(self, message: str) -> None:
+        """A line of talk, in human mode only."""
+        if self.mode == "human":
+            self._line(message)
+
+    def warn(self, message: str) -> None:
+        """A warning, unless quiet."""
+        if self.mode != "quiet":
+            self._line(f"warning: {message}", "yellow")
+
+    def error(self, message: str) -> None:
+        """An error, in every mode."""
+        self._line(f"error: {message}", "red")
+
+    def _line(self, message: str, style: str = "") -> None:
+        # A Text, not markup: file names may hold brackets. Undecodable names are shown with marks in their place.
+        printable = message.encode("utf-8", "replace").decode()
+        self._talk.print(Text(printable, style=style))
+
+    def _advance(self, name: str, done: float, total: float | None, unit: str) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=total, unit=unit)
+        self._progress.update(self._tasks[name], completed=done)
+        if unit == "bytes" and done == total:
+            self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        if name in self._tasks:
+            self._progress.remove_task(self._tasks.pop(name))
+
+
+def clock(seconds: float) -> str:
+    """Seconds as minutes and seconds, such as 3:07."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def _shared_folder(paths: list[Path]) -> str:
+    folder = paths[0].parent
+    try:
+        return str(folder.relative_to(Path.cwd()))
+    except ValueError:
+        return str(folder)

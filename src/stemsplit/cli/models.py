@@ -1,0 +1,47 @@
+"""`stemsplit models` and `stemsplit download`: which models there are, and fetching them ahead of time."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from stemsplit.cli.console import Console
+from stemsplit.cli.options import Offline, Quiet, Verbose
+from stemsplit.weights.listing import download as fetch_models
+from stemsplit.weights.listing import list_models
+
+
+def models(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per model.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """List the models of the catalogue: names, sources, size, whether cached, licence."""
+    console = Console("json" if json else "human", verbose=verbose)
+    known = list_models()
+    if json:
+        for model in known:
+            console.data(asdict(model))
+        return
+    width = max(len(model.name) for model in known)
+    for model in known:
+        console.table(
+            [
+                f"{model.name:<{width}}  {model.size / 1e6:4.0f} MB  cached: {model.cached.value:<6}  "
+                f"{', '.join(model.sources)}"
+            ]
+        )
+    for licence in dict.fromkeys(model.licence for model in known):
+        names = ", ".join(model.name for model in known if model.licence == licence)
+        console.table(["", f"Licence of {names}: {licence}"])
+
+
+def download(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models of the catalogue.")],
+    offline: Offline = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Fetch models ahead of time, or check those that are here."""
+    with Console("quiet" if quiet else "human", verbose=verbose) as console:
+        fetch_models(names, console.listen, offline=offline)
+        console.say(f"{', '.join(names)}: complete and checked.")

@@ -1,0 +1,36 @@
+"""Options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+
+def _batch_size(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither auto nor a whole number.") from None
+
+
+Model = Annotated[str, typer.Option("--model", "-m", metavar="NAME|PATH|USER/REPO", help="See `stemsplit models`.")]
+Overlap = Annotated[float, typer.Option(metavar="X", help="Fraction that neighbouring segments share, below 1.")]
+Segment = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="Segment length, at most the model's (the default).", show_default=False),
+]
+BatchSize = Annotated[
+    str, typer.Option(metavar="auto|N", parser=_batch_size, help="Segments per pass through the network.")
+]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]|mps", help="Where to run.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|fp32|bf16|fp16",
+        help="auto: fp16 on a GPU, bf16 on a CPU that computes in it natively, else fp32 (the reference).",
+    ),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Use only model files that are on this machine.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show tracebacks.")]

@@ -1,0 +1,113 @@
+"""
+Device, precision, threads and batch size: decided here, asked for everywhere.
+
+Importing this module does not import torch; calling it does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stemsplit.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+# What one more 7.8 s segment in a batch needs at most: the 262 MiB (fp32) of the outermost spectral DConv's
+# widened activation live about six times at once, in input, output, norm and gate, with skips of 150 MiB below.
+_BYTES_PER_SEGMENT = 2 * 1024**3
+_MAX_BATCH = 8  # beyond it a GPU is busy anyway
+
+
+@dataclass(frozen=True)
+class Compute:
+    """
+    Where and how a network runs.
+
+    Attributes:
+        device: torch's name of the device, such as "cpu" or "cuda:0".
+        precision: "fp32", "bf16" or "fp16", the type of weights and activations.
+        batch_size: segments per forward pass.
+    """
+
+    device: str
+    precision: str
+    batch_size: int
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Torch's type for `precision`."""
+        import torch
+
+        return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
+
+
+def choose(device: str = "auto", precision: str = "auto", batch_size: int | str = "auto") -> Compute:
+    """
+    Decide where and how to run.
+
+    Args:
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:N" or "mps".
+        precision: "auto" (fp16 on a GPU, bf16 on a CPU that computes in it natively, else fp32) or one of
+            `PRECISIONS`.
+        batch_size: segments per forward pass, or "auto" (what fits the free memory of a GPU; 1 on a CPU,
+            whose cores one segment already fills).
+
+    Raises:
+        UsageError: for a device that is not here, or a value that makes no sense.
+    """
+    name = _device(device)
+    if precision not in ("auto", *PRECISIONS):
+        raise UsageError(f"--precision must be auto, {', '.join(PRECISIONS)}, not {precision!r}.")
+    if precision == "auto":
+        precision = _fastest_precision(name)
+    if batch_size == "auto":
+        return Compute(name, precision, _fitting_batch(name))
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise UsageError(f"--batch-size must be auto or a whole number from 1, not {batch_size!r}.")
+    return Compute(name, precision, batch_size)
+
+
+def _device(wanted: str) -> str:
+    import torch
+
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return "cuda:0"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, _, index = wanted.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and (kind != "cuda" or not index.isdecimal())):
+        raise UsageError(f"--device must be auto, cpu, cuda, cuda:N or mps, not {wanted!r}.")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("--device mps: this machine has no Apple GPU that torch can use; leave it out.")
+    if kind == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(index or 0) >= count:
+            found = f"only {count} (cuda:0 to cuda:{count - 1})" if count else "none"
+            raise UsageError(f"--device {wanted}: torch finds {found} on this machine; use --device cpu.")
+        return f"cuda:{index or 0}"
+    return kind
+
+
+def _fastest_precision(device: str) -> str:
+    import torch
+
+    if device.startswith("cuda"):
+        return "fp16"
+    if device == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        capabilities = torch.cpu.get_capabilities()
+        if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
+            return "bf16"
+    return "fp32"
+
+
+def _fitting_batch(device: str) -> int:
+    import torch
+
+    if not device.startswith("cuda"):
+        return 1
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, min(_MAX_BATCH, free // _BYTES_PER_SEGMENT))

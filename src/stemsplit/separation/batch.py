@@ -1,0 +1,124 @@
+"""Many tracks through one engine: decoding ahead, writing behind, one track's failure its own."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+
+from stemsplit.audio.formats import Encoding
+from stemsplit.errors import TrackError
+from stemsplit.events import Listener, ignore
+from stemsplit.separation.plan import PlannedTrack, plan_tracks
+from stemsplit.separation.report import TrackReport
+from stemsplit.separation.segments import Segment
+from stemsplit.separation.separator import Separator
+from stemsplit.separation.stages import WriteBehind, prefetch
+from stemsplit.separation.stems import StemOptions
+from stemsplit.separation.track import TrackJob
+
+_PENDING_WRITES = 4  # stretches of one stride, 8 MB each for four sources
+
+
+def separate_tracks(
+    tracks: Iterable[PlannedTrack], separator: Separator, options: StemOptions, listener: Listener = ignore
+) -> Iterator[TrackReport]:
+    """
+    Separate tracks one after another, short ones in shared batches; yield each one's report when it has ended.
+
+    A track that fails is reported and the others go on. Whatever else ends this early (an exception, a closed
+    generator) removes what is unfinished.
+
+    Raises:
+        ModelError: when the network cannot run.
+    """
+    running: list[TrackJob] = []
+    ended: SimpleQueue[TrackReport] = SimpleQueue()
+
+    def step(job: TrackJob, action: Callable[[], None]) -> None:
+        action()
+        if job.report is not None and job in running:
+            running.remove(job)
+            ended.put(job.report)
+
+    def segments(writer: WriteBehind) -> Iterator[Segment]:
+        for track in tracks:
+            job = TrackJob(track, separator, options, listener)
+            running.append(job)
+            try:
+                for segment in job.segments():
+                    if job.report is not None:  # its stems could not be written
+                        break
+                    yield segment
+            except TrackError as error:
+                writer.submit(partial(step, job, partial(job.fail, error)))
+
+    try:
+        with WriteBehind(_PENDING_WRITES) as writer:
+            ahead = 2 * separator.engine.compute.batch_size
+            with closing(prefetch(segments(writer), ahead)) as supply:
+                for segment, answer in separator.engine.run(supply):
+                    job = segment.track
+                    assert isinstance(job, TrackJob)
+                    if job.report is None:
+                        sources, complete = job.join(segment, answer)
+                        writer.submit(partial(step, job, partial(job.write, sources)))
+                        if complete:
+                            writer.submit(partial(step, job, job.finish))
+                    yield from _drain(ended)
+        yield from _drain(ended)
+    finally:
+        for job in running:
+            job.abort()
+
+
+def separate_file(
+    path: str | Path,
+    output: str | Path = "separated",
+    *,
+    model: str = "htdemucs",
+    stems: Collection[str] | None = None,
+    separator: Separator | None = None,
+    options: StemOptions | None = None,
+    listener: Listener = ignore,
+) -> TrackReport:
+    """
+    Split one file into stem files, `output/<track>/<stem>.wav` by default.
+
+    Args:
+        path: a file of any format that libsndfile or ffmpeg reads.
+        output: the folder below which the track gets its own; not looked at with `options`.
+        model: as in `Separator.load`, with everything decided automatically.
+        stems: those wanted; all the model's sources by default.
+        separator: one already loaded, for more than one file or for other settings, instead of `model` and
+            `stems`.
+        options: format, rate, clipping and overwriting.
+        listener: told what happens.
+
+    Raises:
+        TrackError: if the file cannot be read or its stems not be written; then no stem is left.
+        UsageError, ModelError: as `Separator.load`.
+    """
+    options = options or StemOptions(Path(output), Encoding())
+    separator = separator or Separator.load(model, sources=stems, listener=listener)
+    (report,) = separate_tracks(plan_tracks([Path(path)]), separator, options, listener)
+    if report.error is not None:
+        raise TrackError(report.error)
+    return report
+
+
+def split_missing(tracks: Iterable[PlannedTrack]) -> tuple[list[PlannedTrack], list[TrackReport]]:
+    """Those that exist, and the reports of those that do not: so a mistyped name is told before a model loads."""
+    present, reports = [], []
+    for track in tracks:
+        if track.path.exists():
+            present.append(track)
+        else:
+            error = f"{track.path}: no such file. Check the name."
+            reports.append(TrackReport(track.path, track.name, "failed", {}, error=error))
+    return present, reports
+
+
+def _drain(ended: SimpleQueue[TrackReport]) -> Iterator[TrackReport]:
+    while not ended.empty():
+        yield ended.get()

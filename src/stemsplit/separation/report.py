@@ -1,0 +1,50 @@
+"""What became of one track, as the API returns it and `--json` prints it."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class TrackReport:
+    """
+    The outcome of one input file; what does not apply is None.
+
+    Attributes:
+        input: the file as given.
+        track: its name below the output folder.
+        status: "done", "skipped" or "failed".
+        outputs: absolute path of every stem written.
+        model, model_revision: the model's name, and its commit or hash.
+        device, precision: where and in which precision it ran.
+        networks: how many networks were run.
+        audio_seconds: length of the track.
+        seconds: wall time from opening the input to the last stem's final name.
+        gain_db: common gain put on all stems so that none clips, 0 for none.
+        warnings: sentences about this track.
+        error: the sentence that says why it failed.
+    """
+
+    input: Path
+    track: str
+    status: Literal["done", "skipped", "failed"]
+    outputs: dict[str, Path]
+    model: str | None = None
+    model_revision: str | None = None
+    device: str | None = None
+    precision: str | None = None
+    networks: int | None = None
+    audio_seconds: float | None = None
+    seconds: float | None = None
+    gain_db: float | None = None
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`, the schema's number first."""
+        values = asdict(self)
+        values["input"] = str(self.input)
+        values["outputs"] = {stem: str(path) for stem, path in self.outputs.items()}
+        return {"schema": SCHEMA, **values}

@@ -1,0 +1,243 @@
+"""
+`Separator`: the Python API over segments and engine, for one mixture at a time.
+
+Shapes: S sources, C channels, T frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Self, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stemsplit import compute
+from stemsplit.errors import UnknownSourceError, UsageError
+from stemsplit.events import Listener, ignore
+from stemsplit.model.config import MIN_SEGMENT_FRAMES
+from stemsplit.separation.engine import Engine
+from stemsplit.separation.segments import OverlapAdd, Pass, cut
+from stemsplit.separation.statistics import Statistics
+from stemsplit.weights.bag import Bag, find_model, load_bag
+
+if TYPE_CHECKING:
+    from stemsplit.audio.blocks import Block
+
+_SHIFT_SECONDS = 0.5  # shifts spread over this much, as in the reference
+_BLOCK_FRAMES = 65_536
+_MAX_SHIFTS = 1000
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """
+    How a track is cut into segments.
+
+    Attributes:
+        overlap: fraction that neighbouring segments share, 0 <= overlap < 1.
+        segment: seconds the network sees at once, at most the model's own; None for the model's own.
+        shifts: passes with moved segments that are averaged; 1 for none moved.
+
+    Raises:
+        UsageError: for values outside of these.
+    """
+
+    overlap: float = 0.25
+    segment: float | None = None
+    shifts: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.overlap < 1:
+            raise UsageError(f"--overlap must be at least 0 and below 1, not {self.overlap:g}.")
+        if self.segment is not None and not 0 < self.segment < inf:
+            raise UsageError(f"--segment must be a number of seconds above 0, not {self.segment:g}.")
+        if not 1 <= self.shifts <= _MAX_SHIFTS:
+            raise UsageError(f"--shifts must be a whole number from 1 to {_MAX_SHIFTS}, not {self.shifts}.")
+
+
+class Separator:
+    """
+    A model ready to separate.
+
+    Args:
+        bag: the networks.
+        sources: those wanted; all by default. Only the networks they need are run.
+        device, precision, batch_size: see `stemsplit.compute.choose`.
+        options: how tracks are cut.
+        listener: told what happens while work runs.
+
+    Raises:
+        UnknownSourceError: for a source the model does not separate.
+        UsageError: for a device that is not here or an option out of range.
+    """
+
+    def __init__(
+        self,
+        bag: Bag,
+        *,
+        sources: Collection[str] | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        batch_size: int | str = "auto",
+        options: SplitOptions | None = None,
+        listener: Listener = ignore,
+    ) -> None:
+        self.bag = bag
+        self.options = options or SplitOptions()
+        self.sources = _ordered(bag.sources, sources)
+        indices = [bag.sources.index(source) for source in self.sources]
+        self.passes = _passes(bag, indices, self.options)
+        chosen = compute.choose(device, precision, batch_size)
+        self.engine = Engine(bag.networks, indices, chosen, listener)
+
+    @classmethod
+    def load(
+        cls,
+        model: str = "htdemucs",
+        *,
+        sources: Collection[str] | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        batch_size: int | str = "auto",
+        overlap: float = 0.25,
+        segment: float | None = None,
+        shifts: int = 1,
+        offline: bool = False,
+        listener: Listener = ignore,
+    ) -> Self:
+        """
+        Find, fetch if need be, check and load a model.
+
+        Args:
+            model: a catalogue name, a path, or USER/REPO[@REVISION] on the hub.
+            sources: those wanted; networks that others need are neither fetched nor loaded.
+            offline: use only what is on this machine.
+            device: see `stemsplit.compute.choose`.
+            precision: likewise.
+            batch_size: likewise.
+            overlap: see `SplitOptions`.
+            segment: likewise.
+            shifts: likewise.
+            listener: told what happens while work runs.
+
+        Raises:
+            UsageError: for an unknown model or source, or an option out of range.
+            ModelError: for a model that cannot be fetched, checked or read.
+        """
+        options = SplitOptions(overlap, segment, shifts)
+        bag = load_bag(find_model(model), sources=sources, offline=offline, listener=listener)
+        return cls(
+            bag,
+            sources=sources,
+            device=device,
+            precision=precision,
+            batch_size=batch_size,
+            options=options,
+            listener=listener,
+        )
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of what goes in and comes out."""
+        return self.bag.sample_rate
+
+    @property
+    def audio_channels(self) -> int:
+        """Channels of what goes in and comes out."""
+        return self.bag.audio_channels
+
+    @overload
+    def __call__(self, mixture: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]: ...
+    @overload
+    def __call__(self, mixture: Tensor) -> dict[str, Tensor]: ...
+    def __call__(self, mixture: NDArray[np.float32] | Tensor) -> dict[str, NDArray[np.float32]] | dict[str, Tensor]:
+        """
+        Separate a whole mixture in memory.
+
+        Shape:
+            mixture: [C, T] float32 at `sample_rate`, numpy or torch; every source the same, of the same type.
+
+        Raises:
+            ValueError: for no frames, a wrong number of channels, or numbers that are not finite.
+        """
+        array = mixture.detach().cpu().numpy() if isinstance(mixture, Tensor) else np.asarray(mixture)
+        array = array.astype(np.float32, copy=False)
+        self._check(array)
+        blocks = [array[:, i : i + _BLOCK_FRAMES] for i in range(0, array.shape[1], _BLOCK_FRAMES)]
+        parts = list(self.stream(blocks, Statistics.of(blocks)))
+        whole = {source: np.concatenate([part[source] for part in parts], axis=1) for source in self.sources}
+        if isinstance(mixture, Tensor):
+            return {source: torch.from_numpy(signal).to(mixture.device) for source, signal in whole.items()}
+        return whole
+
+    def stream(self, blocks: Iterable[Block], statistics: Statistics) -> Iterator[dict[str, Block]]:
+        """
+        Separate a mixture of any length in bounded memory.
+
+        Args:
+            blocks: the mixture at `sample_rate`, [C, T] float32 each.
+            statistics: of the same blocks, from a pass before: `Statistics.of(blocks)`.
+
+        Yields:
+            consecutive blocks of every source, [C, T] float32.
+
+        Raises:
+            ValueError: as `__call__`, or if the blocks hold another number of frames than `statistics`.
+        """
+        if not statistics.frames:
+            raise ValueError("the mixture has no frames")
+        joined = OverlapAdd(statistics, self.passes)
+        segments = cut(None, map(self._check, blocks), statistics, self.passes)
+        for segment, answer in self.engine.run(segments):
+            final = joined.add(segment.window, answer)
+            if final.shape[-1]:
+                yield dict(zip(self.sources, final.cpu().numpy(), strict=True))
+
+    def _check(self, block: Block) -> Block:
+        if block.ndim != 2 or block.shape[0] != self.audio_channels or not block.shape[1]:
+            raise ValueError(
+                f"a mixture must be [{self.audio_channels}, frames], with at least one frame, not {list(block.shape)}"
+            )
+        if not np.isfinite(block).all():
+            raise ValueError("the mixture holds NaN or infinity")
+        return block
+
+
+def _ordered(known: Sequence[str], wanted: Collection[str] | None) -> tuple[str, ...]:
+    """Those of the known sources that are wanted, in the model's order."""
+    unknown = sorted(set(wanted or ()) - set(known))
+    if unknown:
+        raise UnknownSourceError(f"This model separates {', '.join(known)}; it does not know {', '.join(unknown)}.")
+    return tuple(source for source in known if wanted is None or source in wanted)
+
+
+def _passes(bag: Bag, indices: Sequence[int], options: SplitOptions) -> list[Pass]:
+    """Every network of the bag under every shift, with its shares in the wanted sources."""
+    totals = [sum(weights[i] for weights in bag.weights) for i in indices]
+    passes = []
+    for network, weights in enumerate(bag.weights):
+        shares = [weights[i] / total / options.shifts for i, total in zip(indices, totals, strict=True)]
+        if any(shares):
+            frames = _segment_frames(bag, network, options.segment)
+            for shift in range(options.shifts):
+                lead = int(shift * _SHIFT_SECONDS * bag.sample_rate / options.shifts)
+                passes.append(Pass(network, frames, options.overlap, tuple(shares), lead))
+    return passes
+
+
+def _segment_frames(bag: Bag, network: int, seconds: float | None) -> int:
+    """What a network of the bag sees at once: its own segment or, where that is longer, `seconds`."""
+    if seconds is None:
+        return bag.segments[network]
+    frames, longest = round(seconds * bag.sample_rate), max(bag.segments)
+    if not MIN_SEGMENT_FRAMES <= frames <= longest:
+        raise UsageError(
+            f"--segment must be from {MIN_SEGMENT_FRAMES / bag.sample_rate:.2f} to "
+            f"{longest / bag.sample_rate:g} s (what the model was trained for), not {seconds:g}."
+        )
+    return min(frames, bag.segments[network])

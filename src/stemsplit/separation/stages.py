@@ -1,0 +1,104 @@
+"""Overlapping stages: what is read ahead and what is written behind, on threads joined by bounded queues."""
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable
+from typing import Generic, Self, TypeVar
+
+T = TypeVar("T")
+
+_POLL_SECONDS = 0.1  # how soon a waiting thread notices that the other side is gone
+
+
+class _End(Generic[T]):
+    """Closes a queue, with the exception that ended the producer, if one did."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+def prefetch(items: Iterable[T], ahead: int) -> Generator[T, None, None]:
+    """
+    Yield `items`, produced on a thread of their own that runs at most `ahead` items in advance.
+
+    What the producer raises is raised here, in its place in the stream. Closing the generator stops the
+    producer, closes its generator and waits for it.
+    """
+    buffer: queue.Queue[T | _End[T]] = queue.Queue(ahead)
+    closed = threading.Event()
+
+    def hand_over(item: T | _End[T]) -> bool:
+        while not closed.is_set():
+            try:
+                buffer.put(item, timeout=_POLL_SECONDS)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def produce() -> None:
+        iterator = iter(items)
+        try:
+            for item in iterator:
+                if not hand_over(item):
+                    break
+            hand_over(_End())
+        except BaseException as error:  # handed to the consumer, whose thread is the one to decide
+            hand_over(_End(error))
+        finally:
+            if hasattr(iterator, "close"):
+                iterator.close()
+
+    thread = threading.Thread(target=produce, name="prefetch", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item = buffer.get()
+            if isinstance(item, _End):
+                if item.error is not None:
+                    raise item.error
+                return
+            yield item
+    finally:
+        closed.set()
+        thread.join()
+
+
+class WriteBehind:
+    """
+    Runs tasks one after another on a thread of its own; `submit` waits while too many are pending.
+
+    Leaving the `with` block waits for all tasks; leaving it by an exception drops those not yet begun.
+    """
+
+    def __init__(self, pending: int) -> None:
+        self._tasks: queue.Queue[Callable[[], None] | None] = queue.Queue(pending)
+        self._error: BaseException | None = None
+        self._dropped = False
+        self._thread = threading.Thread(target=self._run, name="write-behind", daemon=True)
+
+    def submit(self, task: Callable[[], None]) -> None:
+        """Queue `task`. Raises what an earlier one raised."""
+        if self._error is not None:
+            raise self._error
+        self._tasks.put(task)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        self._dropped = kind is not None
+        self._tasks.put(None)
+        self._thread.join()
+        if error is None and self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            if self._dropped or self._error is not None:
+                continue  # empty the queue, so that nobody waits for a place in it
+            try:
+                task()
+            except BaseException as failure:  # raised where the next task is submitted, or at the end
+                self._error = failure

@@ -1,0 +1,148 @@
+"""One file on its way: statistics, read, separate, write."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor
+
+from stemsplit.audio.reader import open_audio
+from stemsplit.audio.writer import check_target
+from stemsplit.errors import DecodeError, TrackError
+from stemsplit.events import Listener, TrackEnded, TrackProgress, TrackStarted, Warned
+from stemsplit.separation.mixture import Mixture
+from stemsplit.separation.plan import PlannedTrack
+from stemsplit.separation.report import TrackReport
+from stemsplit.separation.segments import OverlapAdd, Segment, cut
+from stemsplit.separation.separator import Separator
+from stemsplit.separation.stems import StemOptions, StemSink
+
+
+class TrackJob:
+    """
+    One input file from the plan to its report.
+
+    Three threads carry every stretch of audio, one after another: `segments` reads, `join` computes, and
+    `write`, `finish` and `fail` write. The last three belong to one thread; `report` is there when it has ended.
+    """
+
+    def __init__(self, track: PlannedTrack, separator: Separator, options: StemOptions, listener: Listener) -> None:
+        self.track = track
+        self.report: TrackReport | None = None
+        self._separator = separator
+        self._options = options
+        self._listener = listener
+        self._targets = {source: options.path(track.name, source) for source in separator.sources}
+        self._warnings: list[str] = []
+        self._began = time.perf_counter()
+        self._audio_seconds: float | None = None
+        self._frames_written = 0
+        self._sink: StemSink | None = None
+
+    def segments(self) -> Iterator[Segment]:
+        """
+        Measure the track, then cut it.
+
+        Raises:
+            TrackError: for an input that cannot be decoded or stems that may not be written.
+        """
+        self._began = time.perf_counter()
+        for target in self._targets.values():
+            check_target(target, overwrite=self._options.overwrite)
+        with open_audio(self.track.path) as reader:
+            model_rate, kept_rate = self._separator.sample_rate, reader.info.sample_rate
+            mixture = Mixture.measured(reader, model_rate)
+            statistics, passes = mixture.statistics, self._separator.passes
+            rate = self._options.rate(kept_rate, model_rate)
+            self._sink = StemSink(
+                self.track.name,
+                self._targets,
+                source_rate=model_rate,
+                rate=rate,
+                frames=round(mixture.frames * rate / kept_rate),
+                mono=reader.info.channels == 1,
+                options=self._options,
+            )
+            self._joined = OverlapAdd(statistics, passes)
+            self._announce(mixture.frames / kept_rate, reader.warnings)
+            try:
+                yield from cut(self, mixture.blocks(), statistics, passes)
+            except ValueError as error:
+                raise DecodeError(f"{self.track.path}: changed while it was being read ({error}).") from error
+
+    def join(self, segment: Segment, answer: Tensor) -> tuple[Tensor, bool]:
+        """The stretch of all sources [S, C, T] that `answer` makes final, and whether it is the last."""
+        final = self._joined.add(segment.window, answer)
+        return final.cpu(), self._joined.complete
+
+    def write(self, sources: Tensor) -> None:
+        """Write the next stretch [S, C, T] of all sources."""
+        if self.report is not None or self._sink is None:
+            return
+        with self._failing():
+            self._sink.write(dict(zip(self._separator.sources, sources.numpy(), strict=True)))
+            self._frames_written += sources.shape[-1]
+            self._listener(TrackProgress(self.track.name, self._frames_written / self._separator.sample_rate))
+
+    def finish(self) -> None:
+        """Give every stem its final name and make the report."""
+        if self.report is not None or self._sink is None:
+            return
+        with self._failing():
+            written = self._sink.finish()
+            outputs = {stem: stem_file.path.absolute() for stem, stem_file in written.stems.items()}
+            self._end("done", outputs, gain_db=written.gain_db)
+
+    def fail(self, error: TrackError) -> None:
+        """Remove what was written and report the failure."""
+        if self.report is None:
+            self.abort()
+            self._end("failed", {}, error=str(error))
+
+    def abort(self) -> None:
+        """Remove whatever is unfinished."""
+        if self._sink is not None and self.report is None:
+            self._sink.abort()
+
+    def _announce(self, seconds: float, warnings: Sequence[str]) -> None:
+        self._audio_seconds = seconds
+        self._listener(TrackStarted(self.track.name, seconds))
+        for warning in warnings:
+            self._warnings.append(warning)
+            self._listener(Warned(warning, self.track.name))
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except TrackError as error:
+            self.fail(error)
+
+    def _end(
+        self,
+        status: Literal["done", "failed"],
+        outputs: dict[str, Path],
+        *,
+        gain_db: float | None = None,
+        error: str | None = None,
+    ) -> None:
+        separator = self._separator
+        self.report = TrackReport(
+            input=self.track.path,
+            track=self.track.name,
+            status=status,
+            outputs=outputs,
+            model=separator.bag.name,
+            model_revision=separator.bag.revision,
+            device=separator.engine.compute.device,
+            precision=separator.engine.compute.precision,
+            networks=len({run.network for run in separator.passes}),
+            audio_seconds=self._audio_seconds,
+            seconds=time.perf_counter() - self._began,
+            gain_db=gain_db,
+            warnings=tuple(self._warnings),
+            error=error,
+        )
+        self._listener(TrackEnded(self.track.name))

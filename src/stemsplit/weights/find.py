@@ -1,0 +1,105 @@
+"""
+What a model name means: a catalogue name, a path, or a repository of the hub, in this order.
+
+Nothing is downloaded or loaded here, and neither torch nor huggingface_hub is imported.
+"""
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemsplit.errors import UnknownModelError
+from stemsplit.weights.catalog import FORMATS, CatalogEntry, load_catalog
+
+_REPOSITORY = re.compile(r"(?P<repository>[\w][\w.-]*/[\w][\w.-]*)(?:@(?P<revision>[\w][\w./-]*))?")
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A single network on disk."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class LocalFolder:
+    """A bag on disk: the definition, with its networks beside it."""
+
+    definition: Path
+
+
+@dataclass(frozen=True)
+class HubRepository:
+    """A bag on the hub; no revision stands for the default branch."""
+
+    repository: str
+    revision: str | None
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """
+    Where a model is.
+
+    Attributes:
+        name: a short one, without separators: that of the catalogue, the file (its stem), the folder or the
+            repository.
+        sources: in order, where the catalogue knows them.
+        place: what `load_bag` loads.
+    """
+
+    name: str
+    sources: tuple[str, ...] | None
+    place: CatalogEntry | LocalFile | LocalFolder | HubRepository
+
+
+def find_model(name: str) -> FoundModel:
+    """
+    Look a model name up: catalogue name, then existing path, then `USER/REPO[@REVISION]`.
+
+    Raises:
+        UnknownModelError: if it is none of them, or a path that holds no model.
+        UsageError: if the catalogue that STEMSPLIT_CATALOG names is malformed.
+    """
+    catalog = load_catalog()
+    if name in catalog:
+        return FoundModel(name, catalog[name].sources, catalog[name])
+    path = Path(name).expanduser()
+    if name and path.exists():
+        return _on_disk(path, catalog)
+    match = _REPOSITORY.fullmatch(name)
+    if match and not name.endswith((*FORMATS, ".yaml")):
+        repository = match["repository"]
+        return FoundModel(repository.split("/")[1], None, HubRepository(repository, match["revision"]))
+    near = difflib.get_close_matches(name, catalog, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise UnknownModelError(
+        f"There is no model {name!r}: it is no catalogue name ({', '.join(catalog)}), no existing file "
+        f"or folder, and no hub repository of the form USER/REPO[@REVISION].{hint}"
+    )
+
+
+def _on_disk(path: Path, catalog: dict[str, CatalogEntry]) -> FoundModel:
+    if path.is_dir():
+        definitions = sorted(path.glob("*.yaml"))
+        if len(definitions) != 1:
+            have = f"{len(definitions)} ({definitions[0].name}, ...)" if definitions else "none"
+            raise UnknownModelError(
+                f"The folder {path} is no model: exactly one *.yaml must describe it, and it has {have}."
+            )
+        return FoundModel(path.resolve().name or "model", None, LocalFolder(definitions[0]))
+    if path.suffix.lower() not in FORMATS:
+        raise UnknownModelError(
+            f"{path} is no model: a network file ends in {' or '.join(FORMATS)}. A folder with one *.yaml "
+            f"is a model as well, and so are {', '.join(catalog)}."
+        )
+    return FoundModel(path.stem, _legacy_sources(path, catalog), LocalFile(path))
+
+
+def _legacy_sources(path: Path, catalog: dict[str, CatalogEntry]) -> tuple[str, ...] | None:
+    """Sources of a published `.th` file, known by its name; loading checks that the name tells the truth."""
+    for entry in catalog.values():
+        if path.suffix == ".th" and path.stem in {file.legacy for file in entry.files}:
+            return entry.sources
+    return None
