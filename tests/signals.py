@@ -44,7 +44,8 @@ def joined(blocks: Iterable[Block]) -> Block:
 
 def cut(block: Block, lengths: Iterable[int]) -> list[Block]:
     """The block in pieces of these lengths, over and over; none of them is zero."""
-    pieces, start, wanted = [], 0, list(lengths)
+    pieces: list[Block] = []
+    start, wanted = 0, list(lengths)
     while start < block.shape[1]:
         length = wanted[len(pieces) % len(wanted)]
         pieces.append(block[:, start : start + length])

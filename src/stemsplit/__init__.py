@@ -10,7 +10,6 @@ Importing the package is cheap: torch is imported when something that needs it i
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from stemsplit.separation.separator import Separator, SplitOptions
     from stemsplit.separation.statistics import Statistics
     from stemsplit.separation.stems import StemOptions
-
-__version__ = version("stemsplit")
 
 __all__ = [
     "Encoding",
@@ -61,6 +58,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("stemsplit")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

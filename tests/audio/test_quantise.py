@@ -26,7 +26,7 @@ def quantised(
 
 @pytest.mark.parametrize("level", [0.3, 0.3 / 32768, 1.49 / 32768])
 def test_error_has_no_bias_and_tpdf_variance_whatever_the_level(level: float) -> None:
-    """TPDF of two LSB adds 1/6 to the 1/12 of rounding: the total error variance is 1/4 LSB^2, at any signal."""
+    """TPDF of two LSB adds 1/6 to the 1/12 of rounding: an error variance of 1/4 LSB^2, at any signal."""
     steady = np.full((1, 400 * GRID_FRAMES), level, dtype=np.float32)
     error = quantised(steady) - steady.astype(np.float64) * full_scale(16)
     assert error.mean() == pytest.approx(0, abs=0.002)  # four standard errors

