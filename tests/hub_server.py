@@ -12,12 +12,15 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from stemsplit.events import DownloadProgress, Event, Warned
 
 LARGE_SUFFIXES = (".safetensors", ".th")
 _FILE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
@@ -40,6 +43,7 @@ class Hub:
     Attributes:
         wrong_bytes: names of files that are sent with one byte changed, under the right hash.
         cut_after: after so many bytes of a file's body the connection breaks, once per count in `cuts`.
+        stall_after: after so many bytes of a file's body nothing more is sent; `stalled` is set then.
         short: announce and send only so many bytes of every file, as a bad mirror does.
         status: answer everything with this HTTP status.
         requests: `METHOD path` of all requests so far.
@@ -50,6 +54,8 @@ class Hub:
     wrong_bytes: set[str] = field(default_factory=set)
     cut_after: int = 0
     cuts: int = 0
+    stall_after: int = 0
+    stalled: threading.Event = field(default_factory=threading.Event)
     short: int | None = None
     status: int | None = None
     requests: list[str] = field(default_factory=list)
@@ -89,6 +95,24 @@ def serving(repositories: Mapping[str, Served]) -> Iterator[Hub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@dataclass
+class Heard:
+    """A listener that remembers."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    @property
+    def progress(self) -> list[DownloadProgress]:
+        return [event for event in self.events if isinstance(event, DownloadProgress)]
+
+    @property
+    def warnings(self) -> list[str]:
+        return [event.message for event in self.events if isinstance(event, Warned)]
 
 
 def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
@@ -172,6 +196,14 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 hub.cuts -= 1
                 self.wfile.write(data[: hub.cut_after])
                 self.wfile.flush()
+                self.close_connection = True
+                return
+            if hub.stall_after and len(data) > hub.stall_after:
+                self.wfile.write(data[: hub.stall_after])
+                self.wfile.flush()
+                hub.stalled.set()
+                while hub.stall_after:
+                    time.sleep(0.02)
                 self.close_connection = True
                 return
             self.wfile.write(data)

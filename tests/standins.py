@@ -279,7 +279,7 @@ def _repository(
 ) -> Repository:
     folder.mkdir(parents=True, exist_ok=True)
     for seed, (signature, change) in enumerate(zip(signatures, changes, strict=True)):
-        stored = (REDUCED if reduced else {}) | change
+        stored = {**(REDUCED if reduced else {}), **change}
         network = oracle_network(seed, **stored)
         save_published(folder / f"{signature}.safetensors", network, arguments(**stored))
     save_definition(folder / f"{name}.yaml", signatures, weights)

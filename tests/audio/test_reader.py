@@ -85,7 +85,9 @@ def test_lossy_files_need_no_program(suffix: str, tmp_path: Path, monkeypatch: p
         decoded = joined(reader.blocks())
         assert (reader.info.sample_rate, reader.info.channels) == (48_000, 2)
         assert reader.info.frames == decoded.shape[1] == song.shape[1]
-        assert level(decoded - song) < 0.05 * level(song)
+        settled = slice(3000, -3000)  # the song begins and ends abruptly there
+        # LAME mixes the two tones a little; three samples late would be 0.25.
+        assert level((decoded - song)[:, settled]) < 0.15 * level(song)
         assert reader.warnings == ()
 
 
@@ -302,7 +304,7 @@ def test_damaged_mp3_does_not_ask_for_ffmpeg(tmp_path: Path, monkeypatch: pytest
     ],
 )
 def test_what_a_truncated_file_still_holds_is_used(suffix: str, options: list[str], tmp_path: Path) -> None:
-    song = noise(2, 20 * RATE, level=0.1)
+    song = noise(2, 6 * RATE, level=0.1)
     path = tmp_path / f"song{suffix}"
     if options:
         convert(write_sound(tmp_path / "song.wav", song), path, *options)
@@ -317,7 +319,7 @@ def test_what_a_truncated_file_still_holds_is_used(suffix: str, options: list[st
     assert str(path) in reader.warnings[0]
     assert f"{rest.shape[1] / RATE:.1f} s" in reader.warnings[0]
     assert np.array_equal(rest, again)
-    assert 0.45 * whole.shape[1] < rest.shape[1] < 0.55 * whole.shape[1]
+    assert 0.4 * whole.shape[1] < rest.shape[1] < 0.6 * whole.shape[1]
     settled = rest.shape[1] - 5000  # an mp3 or ogg frame overlaps with the next one, which is missing
     assert np.array_equal(rest[:, :settled], whole[:, :settled])
 
@@ -375,7 +377,7 @@ def id3_tag(size: int) -> bytes:
 @needs_ffmpeg
 @pytest.mark.parametrize("leave", ["iterator", "reader"])
 def test_ffmpeg_ends_with_whoever_listens(leave: str, tmp_path: Path) -> None:
-    wav = write_sound(tmp_path / "song.wav", noise(2, 60 * RATE), subtype="PCM_16")
+    wav = write_sound(tmp_path / "song.wav", noise(2, 20 * RATE), subtype="PCM_16")
     before = len(children())
     with open_audio(convert(wav, tmp_path / "song.mka", "-c:a", "pcm_s16le")) as reader:
         blocks = reader.blocks()

@@ -1,30 +1,10 @@
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hub_server import Hub, Served, serving
+
+from hub_server import Heard, Hub, Served, serving
 from standins import Repository, make_htdemucs, make_htdemucs_6s, make_htdemucs_ft, write_catalog
-
-from stemsplit.events import DownloadProgress, Event, Warned
-
-
-@dataclass
-class Heard:
-    """A listener that remembers."""
-
-    events: list[Event] = field(default_factory=list)
-
-    def __call__(self, event: Event) -> None:
-        self.events.append(event)
-
-    @property
-    def progress(self) -> list[DownloadProgress]:
-        return [event for event in self.events if isinstance(event, DownloadProgress)]
-
-    @property
-    def warnings(self) -> list[str]:
-        return [event.message for event in self.events if isinstance(event, Warned)]
 
 
 @pytest.fixture
@@ -72,11 +52,27 @@ def hub(running_hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     from huggingface_hub import constants
 
     # huggingface_hub has read the environment when it was imported, so that is too late to change.
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.removeprefix(constants.ENDPOINT)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", running_hub.endpoint + template)
     monkeypatch.setattr(constants, "ENDPOINT", running_hub.endpoint)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     return running_hub
+
+
+@pytest.fixture
+def hub_away(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Takes the hub off the network."""
+    from huggingface_hub import constants
+
+    def away() -> None:
+        nowhere = "http://127.0.0.1:9"  # the port of the discard protocol, where nobody listens
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.removeprefix(constants.ENDPOINT)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", nowhere + template)
+        monkeypatch.setattr(constants, "ENDPOINT", nowhere)
+
+    return away
 
 
 @pytest.fixture

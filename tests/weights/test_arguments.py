@@ -4,8 +4,8 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from standins import PUBLISHED, arguments
 
+from standins import PUBLISHED, arguments
 from stemsplit.model.config import HTDemucsConfig
 from stemsplit.weights.arguments import ARGUMENTS, arguments_from_config, config_from_arguments
 

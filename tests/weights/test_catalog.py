@@ -3,8 +3,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from standins import Repository
 
+from standins import Repository
 from stemsplit.errors import UsageError
 from stemsplit.weights.catalog import load_catalog
 

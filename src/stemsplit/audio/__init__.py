@@ -9,5 +9,6 @@ Files to blocks of float32, and blocks back to files; knows no network.
     writer.py       the stems of a track, written whole or not at all
     stem_file.py    one file being written      held.py     samples that wait for the gain
     formats.py      the table of formats        quantise.py float to integers, with dither
+    folders.py      output folders, made and taken away again
     faults.py       how operating system errors are told
 """

@@ -68,4 +68,6 @@ class Quantiser:
         # In float64: float32 has 24 bits for the sample alone, none left for the dither below it.
         scaled = samples.astype(np.float64) * (self._scale * self._gain)
         scaled += (uniform[0] - uniform[1])[: len(samples)]
-        return np.clip(np.rint(scaled), -self._scale, self._scale - 1).astype(np.int32)
+        np.rint(scaled, out=scaled)
+        np.clip(scaled, -self._scale, self._scale - 1, out=scaled)
+        return scaled.astype(np.int32)

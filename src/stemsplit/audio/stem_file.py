@@ -17,9 +17,8 @@ from .quantise import Integers, Quantiser
 RIFF_BYTES = 2**32 - 2**20
 """Samples that plain WAV holds: its sizes are 32-bit numbers; a mebibyte is left for header and tags."""
 
-# libsndfile commands that soundfile has no names for (sndfile.h).
-_SET_ADD_PEAK_CHUNK = 0x1050
-_RF64_AUTO_DOWNGRADE = 0x1210
+_HEADER_BYTES = 4096  # more than libsndfile writes before the samples
+_RF64_AUTO_DOWNGRADE = 0x1210  # a libsndfile command that soundfile has no name for (SFC_ in sndfile.h)
 
 
 class StemFile:
@@ -70,6 +69,7 @@ class StemFile:
             for samples in self._quantiser.flush():
                 self._write_integers(samples)
         self._sound.close()
+        self._disk.forget_time()
         self._disk.check()
         self._disk.sync()
         self._disk.close()
@@ -134,6 +134,15 @@ class _Disk:
         if self._error is not None:
             raise self._error
 
+    def forget_time(self) -> None:
+        """Zero the time of day in a WAV's PEAK chunk: the same command twice must give the same bytes."""
+        self._file.seek(0)
+        header = self._file.read(_HEADER_BYTES).partition(b"data")[0]
+        chunk = header.find(b"PEAK")
+        if chunk >= 0:
+            self._file.seek(chunk + 12)  # behind the chunk's name, size and version
+            self.write(bytes(4))
+
     def sync(self) -> None:
         os.fsync(self._file.fileno())
 
@@ -158,12 +167,6 @@ def _open(disk: "_Disk | BytesIO", encoding: Encoding, sample_rate: int, channel
     needs_large = frames is None or frames * channels * encoding.depth.bytes_per_sample > RIFF_BYTES
     container = large if large and needs_large else encoding.container.container
     sound = soundfile.SoundFile(disk, "w", sample_rate, channels, encoding.subtype, format=container)
-    # Its PEAK chunk holds the time of day: the same command twice would not give the same bytes.
-    _command(sound, _SET_ADD_PEAK_CHUNK, False)
-    # Where the length is not known, RF64 turns into WAV on closing, if it can.
-    _command(sound, _RF64_AUTO_DOWNGRADE, frames is None)
+    if frames is None:  # RF64 shall turn into WAV on closing, if it can
+        soundfile._snd.sf_command(sound._file, _RF64_AUTO_DOWNGRADE, soundfile._ffi.NULL, 1)
     return sound
-
-
-def _command(sound: Any, command: int, value: bool) -> None:
-    soundfile._snd.sf_command(sound._file, command, soundfile._ffi.NULL, int(value))

@@ -227,7 +227,8 @@ class TrackWriter:
         if self._holds:
             needed += max(0, samples * np.float32().nbytes - held.MEMORY_BYTES)
         folder = next(iter(self._targets.values())).parent
-        free = shutil.disk_usage(folder).free
+        with _telling(folder):
+            free = shutil.disk_usage(folder).free
         if needed > free:
             raise EncodeError(
                 f"{shown(folder)}: the stems of {self._track} need {needed / 1e6:,.0f} MB and "

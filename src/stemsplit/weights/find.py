@@ -65,8 +65,8 @@ def find_model(name: str) -> FoundModel:
     catalog = load_catalog()
     if name in catalog:
         return FoundModel(name, catalog[name].sources, catalog[name])
-    path = Path(name).expanduser()
-    if name and path.exists():
+    path = _existing(name)
+    if path is not None:
         return _on_disk(path, catalog)
     match = _REPOSITORY.fullmatch(name)
     if match and not name.endswith((*FORMATS, ".yaml")):
@@ -78,6 +78,14 @@ def find_model(name: str) -> FoundModel:
         f"There is no model {name!r}: it is no catalogue name ({', '.join(catalog)}), no existing file "
         f"or folder, and no hub repository of the form USER/REPO[@REVISION].{hint}"
     )
+
+
+def _existing(name: str) -> Path | None:
+    try:
+        path = Path(name).expanduser()
+        return path if name and path.exists() else None
+    except (OSError, RuntimeError):  # a name that no path can have, as by its length, or the home of nobody
+        return None
 
 
 def _on_disk(path: Path, catalog: dict[str, CatalogEntry]) -> FoundModel:

@@ -19,8 +19,10 @@ from typing import Any
 from stemsplit.errors import DownloadError, IntegrityError
 from stemsplit.events import DownloadProgress, Listener, Warned
 from stemsplit.weights.hub_errors import (
+    ANY_DEFINITION,
     HubFile,
     UnreachableError,
+    expected_errors,
     full_disk,
     is_connection_error,
     not_cached,
@@ -76,7 +78,8 @@ def fetch(
         if offline:
             raise IntegrityError(_damaged(path, flaw, file))
         listener(Warned(f"{path} {flaw}; it is downloaded again."))
-        path.unlink()  # where the file system has no links, a new download would leave it as it is
+        with _speaking_to_hub(file):
+            path.unlink()  # where the file system has no links, a new download would leave it as it is
         path = _download(file, size, listener, again=True)
     else:
         return path
@@ -89,7 +92,10 @@ def cached(repository: str, revision: str, filename: str) -> Path | None:
     """Where a file lies in the cache, None if it does not. Its bytes are not checked."""
     from huggingface_hub import constants, try_to_load_from_cache
 
-    path = try_to_load_from_cache(repository, filename, cache_dir=constants.HF_HUB_CACHE, revision=revision)
+    try:
+        path = try_to_load_from_cache(repository, filename, constants.HF_HUB_CACHE, revision)
+    except ValueError:  # a name that no repository can have
+        return None
     return Path(path) if isinstance(path, str) else None
 
 
@@ -108,7 +114,7 @@ def fetch_definition(repository: str, revision: str | None, *, offline: bool, li
     known = _cached_definition(repository, revision)
     if known is not None and (offline or _COMMIT.fullmatch(revision)):
         return known
-    anything = HubFile(repository, revision, "*.yaml")
+    anything = HubFile(repository, revision, ANY_DEFINITION)
     if offline:
         raise DownloadError(not_cached(anything))
     try:
@@ -130,12 +136,12 @@ def _cached_definition(repository: str, revision: str) -> Path | None:
             repository,
             revision=revision,
             cache_dir=constants.HF_HUB_CACHE,
-            allow_patterns=["*.yaml"],
+            allow_patterns=[ANY_DEFINITION],
             local_files_only=True,
         )
     except (LocalEntryNotFoundError, ValueError):  # a ValueError is for names that no repository can have
         return None
-    definitions = list(Path(folder).glob("*.yaml"))
+    definitions = list(Path(folder).glob(ANY_DEFINITION))
     return definitions[0] if len(definitions) == 1 else None
 
 
@@ -181,7 +187,7 @@ def _knock(file: HubFile) -> None:
     url = hf_hub_url(file.repository, file.name, revision=file.revision, endpoint=constants.ENDPOINT)
     try:
         get_hf_file_metadata(url, timeout=TIMEOUT)
-    except Exception as error:
+    except expected_errors() as error:
         if is_connection_error(error):
             raise  # anything else is left to the download, which knows what to try again
 
@@ -223,8 +229,7 @@ def _speaking_to_hub(file: HubFile) -> Iterator[None]:
             yield
     except DownloadError:
         raise
-    # Connections, HTTP and the disk are OSError; wrong names ValueError; the rest comes from Rust.
-    except (OSError, ValueError, RuntimeError) as error:
+    except expected_errors() as error:
         raise translated(error, file) from error
     finally:
         logger.setLevel(level)

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from stemsplit.errors import DownloadError
 
+ANY_DEFINITION = "*.yaml"  # the file of a repository that describes its bag, whatever its name
+
 
 class UnreachableError(DownloadError):
     """No connection to the hub, so what is cached may have to do."""
@@ -57,12 +59,19 @@ def translated(error: Exception, file: HubFile) -> DownloadError:
     return DownloadError(_other(error, file))
 
 
+def expected_errors() -> tuple[type[Exception], ...]:
+    """What huggingface_hub raises: HTTP errors, those of the disk, wrong names, and what comes from Rust."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # The first base is the HTTP library's own error. The library itself changed with huggingface_hub 2.
+    return (HfHubHTTPError.__bases__[0], OSError, ValueError, RuntimeError)
+
+
 def is_connection_error(error: BaseException) -> bool:
     """Whether no answer came at all, as against a bad one."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    # The HTTP library that huggingface_hub is built on, another one since its version 2.
-    http_error = HfHubHTTPError.__bases__[0]
+    http_error, *_ = expected_errors()
     return isinstance(error, http_error) and not isinstance(error, HfHubHTTPError)
 
 
@@ -107,10 +116,11 @@ def _no_revision(_: Exception, file: HubFile) -> str:
 
 
 def _no_repository(error: Exception, file: HubFile) -> str:
+    # A name like a path is taken for a repository when there is no such path.
+    hint = f" No file or folder is called {file.repository} either." if file.name == ANY_DEFINITION else ""
     return (
-        f"{file.host} has no repository {file.repository}, or not for you (HTTP {_status(error)}), wanted "
-        f"for {file.name}. Check the name (no file or folder has it either); if it is private or asks for "
-        "consent, log in with `hf auth login`."
+        f"{file.host} has no repository {file.repository}, or not for you (HTTP {_status(error)}), wanted for "
+        f"{file.name}. Check the name; if it is private or asks for consent, log in with `hf auth login`.{hint}"
     )
 
 
