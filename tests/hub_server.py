@@ -80,12 +80,18 @@ class Hub:
         }
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Keep quiet about clients that were killed."""
+
+
 @contextmanager
 def serving(repositories: Mapping[str, Served]) -> Iterator[Hub]:
     """A hub that answers until the context ends."""
     hub = Hub(repositories)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _handler(hub))
     hub.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

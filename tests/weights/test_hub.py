@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,7 +190,7 @@ def test_no_network_is_said_at_once(hub_away: Callable[[], None], htdemucs: Repo
         ({"repository": "no--body/nothing"}, r"could not be fetched"),
     ],
 )
-def test_what_the_hub_does_not_have(changes: dict[str, str], message: str, hub: Hub, htdemucs: Repository) -> None:
+def test_what_the_hub_does_not_have(changes: dict[str, Any], message: str, hub: Hub, htdemucs: Repository) -> None:
     with pytest.raises(DownloadError, match=message) as raised:
         get(htdemucs, **changes)
     assert "127.0.0.1" in str(raised.value)

@@ -24,8 +24,8 @@ class HTDemucs(nn.Module):
     """
     The network. Parameters have the published names; those of the waveform branch begin or end with `t`.
 
-    The STFT, both normalisations and the sum of the branches are computed in float32; everything between
-    them in the type of the parameters, so `network.to(torch.bfloat16)` is a reduced-precision network.
+    The STFT, both normalisations and the sum of the branches are computed in the type of the mixture, float32;
+    everything between them in that of the parameters: `network.to(torch.bfloat16)` is a reduced-precision network.
     """
 
     def __init__(self, config: HTDemucsConfig) -> None:
@@ -58,8 +58,9 @@ class HTDemucs(nn.Module):
         x, xt, skips = self._encode(spectrum.to(dtype), waveform.to(dtype))
         x, xt = self._transform(x, xt)
         x, xt = self._decode(x, xt, skips)
-        spectral = inverse_spectrogram((x.float() * std + mean).contiguous(), mixture.shape[-1])
-        temporal = (xt.float() * std_t + mean_t).squeeze(1).transpose(1, 2)
+        x, xt = x.to(mixture.dtype) * std + mean, xt.to(mixture.dtype) * std_t + mean_t
+        spectral = inverse_spectrogram(x.contiguous(), mixture.shape[-1])
+        temporal = xt.squeeze(1).transpose(1, 2)
         sources: Tensor = (spectral + temporal).unflatten(1, (len(self.config.sources), -1))
         return sources
 

@@ -149,7 +149,12 @@ def convolve(x: Tensor, conv: nn.Module) -> Tensor:
 
 
 def normalise(x: Tensor, norm: nn.Module) -> Tensor:
-    """Apply GroupNorm(1) to every item of [B, 1, T, C] as a whole: channels stay last."""
+    """
+    Apply GroupNorm(1) to every item of [B, 1, T, C] as a whole: channels stay last.
+
+    Written as a layer norm over the whole item: as fast as torch's channels-last group norm, whose plain float32
+    sums lose 30 dB of precision over the 8 million numbers of the outermost waveform layer.
+    """
     assert isinstance(norm, nn.GroupNorm)
-    y = F.group_norm(x.permute(0, 3, 1, 2), 1, norm.weight, norm.bias, norm.eps)
-    return y.permute(0, 2, 3, 1)
+    item = x.shape[2:]
+    return F.layer_norm(x, item, norm.weight.expand(item), norm.bias.expand(item), norm.eps)

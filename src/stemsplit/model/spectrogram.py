@@ -34,7 +34,7 @@ def spectrogram(signal: Tensor) -> Tensor:
     frames = -(-signal.shape[-1] // HOP)
     padding = (_MARGIN, _MARGIN + frames * HOP - signal.shape[-1])
     windows = F.pad(signal, padding, mode="reflect").unfold(-1, N_FFT, HOP)
-    spectrum = torch.fft.rfft(windows * (_window(signal.device) * _SCALE))[..., :BINS]  # [B, C, N, F]
+    spectrum = torch.fft.rfft(windows * (_window(signal) * _SCALE))[..., :BINS]  # [B, C, N, F]
     return torch.view_as_real(spectrum.permute(0, 3, 2, 1)).flatten(-2)
 
 
@@ -48,7 +48,7 @@ def inverse_spectrogram(spectrum: Tensor, length: int) -> Tensor:
     batch, _, frames, channels = spectrum.shape
     bins = torch.view_as_complex(spectrum.view(batch, BINS, frames, channels // 2, 2))
     bins = F.pad(bins.permute(0, 3, 2, 1), (0, 1))  # [B, C, N, F + 1]: the topmost bin is zero again
-    windows = torch.fft.irfft(bins, n=N_FFT) * (_window(spectrum.device) / (_SCALE * _WINDOW_SUM))
+    windows = torch.fft.irfft(bins, n=N_FFT) * (_window(spectrum) / (_SCALE * _WINDOW_SUM))
     return _overlap_add(windows)[..., _MARGIN : _MARGIN + length]
 
 
@@ -62,7 +62,11 @@ def _overlap_add(windows: Tensor) -> Tensor:
     return hops.flatten(-2)
 
 
+def _window(like: Tensor) -> Tensor:
+    return _hann(like.device, like.dtype)
+
+
 @lru_cache(maxsize=4)
-def _window(device: torch.device) -> Tensor:
+def _hann(device: torch.device, dtype: torch.dtype) -> Tensor:
     with torch.inference_mode(False):  # an inference tensor could not be used in training afterwards
-        return torch.hann_window(N_FFT, device=device)
+        return torch.hann_window(N_FFT, device=device).to(dtype)
