@@ -91,6 +91,12 @@ def test_a_file_is_a_bag_of_one(htdemucs: Repository) -> None:
     assert len(bag.revision) == 16
 
 
+def test_a_file_may_be_called_anything(htdemucs: Repository, tmp_path: Path) -> None:
+    path = tmp_path / "my best, yet (1).safetensors"
+    shutil.copy(htdemucs.files[0], path)
+    assert load(path).name == "my best, yet (1)"
+
+
 def test_a_legacy_file_is_held_against_its_name(tmp_path: Path) -> None:
     path = save_legacy(tmp_path, "955717e8", oracle_network(0, **REDUCED), arguments(**REDUCED))
     assert load(path).sources == ("drums", "bass", "other", "vocals")

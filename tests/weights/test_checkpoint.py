@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from standins import FULL_BYTES, REDUCED, SIX_BYTES, Repository, arguments, oracle_network, save_published
+from standins import FULL_BYTES, REDUCED, SIX_BYTES, SOURCES, Repository, arguments, oracle_network, save_published
 from stemsplit.errors import CheckpointError
 from stemsplit.model.config import HTDemucsConfig
 from stemsplit.model.htdemucs import HTDemucs
@@ -74,16 +74,24 @@ def test_reading_does_not_move_random_numbers_on(htdemucs: Repository) -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_the_reference_loads_what_we_write(full_htdemucs: Repository, tmp_path: Path) -> None:
+def test_what_we_write_has_the_published_size(full_htdemucs: Repository, tmp_path: Path) -> None:
+    path = tmp_path / "ours.safetensors"
+    write_checkpoint(path, read_checkpoint(full_htdemucs.files[0]))
+    assert path.stat().st_size == FULL_BYTES
+
+
+@pytest.mark.parametrize("segment", [Fraction(39, 5), Fraction(10)])
+def test_the_reference_loads_what_we_write(segment: Fraction, tmp_path: Path) -> None:
     from demucs.hf import load_safetensors_model
 
-    network = read_checkpoint(full_htdemucs.files[0])
-    path = tmp_path / "ours.safetensors"
-    write_checkpoint(path, network)
-    assert path.stat().st_size == FULL_BYTES
-    theirs = load_safetensors_model(path)
-    assert theirs.segment == Fraction(39, 5)
-    assert all(torch.equal(tensor, network.state_dict()[name]) for name, tensor in theirs.state_dict().items())
+    config = HTDemucsConfig(SOURCES, segment, channels=8, bottom_channels=32, transformer_heads=2)
+    network = HTDemucs(config)
+    write_checkpoint(tmp_path / "ours.safetensors", network)
+    theirs = load_safetensors_model(tmp_path / "ours.safetensors")
+    assert theirs.segment == segment
+    ours = network.state_dict()
+    assert theirs.state_dict().keys() == ours.keys()
+    assert all(torch.equal(tensor, ours[name].half().float()) for name, tensor in theirs.state_dict().items())
 
 
 @pytest.mark.parametrize("encoder", [False, True])

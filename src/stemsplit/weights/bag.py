@@ -28,6 +28,7 @@ __all__ = ["Bag", "FoundModel", "find_model", "load_bag"]
 
 _CHECKSUM = re.compile(r".+-([0-9a-f]{8})")  # stem of a legacy file, behind the signature
 _REVISION_DIGITS = 16
+_ONLY = "network"  # the member of a bag of one file, whatever the file is called
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def _opened(found: FoundModel, offline: bool, listener: Listener) -> _Shelf:
         case LocalFile(path):
             _check_name(path)
             revision = sha256_of(path)[:_REVISION_DIGITS]
-            return _Shelf(str(path), BagDefinition((path.stem,)), revision, lambda _: path)
+            return _Shelf(str(path), BagDefinition((_ONLY,)), revision, lambda _: path)
         case LocalFolder(path):
             return _folder(path)
         case HubRepository(repository, branch):

@@ -70,19 +70,16 @@ def fetch(
     file = HubFile(repository, revision, filename)
     offline = offline or _forced_offline()
     path = cached(repository, revision, filename) if offline or _COMMIT.fullmatch(revision) else None
-    if path is None and offline:
-        raise DownloadError(not_cached(file))
-    if path is None:
-        path = _download(file, size, listener)
-    elif flaw := _flaw(path, sha256, size):
-        if offline:
-            raise IntegrityError(_damaged(path, flaw, file))
+    flaw = _flaw(path, sha256, size) if path else None
+    if path and not flaw:
+        return path
+    if offline:
+        raise IntegrityError(_damaged(path, flaw, file)) if path and flaw else DownloadError(not_cached(file))
+    if path:
         listener(Warned(f"{path} {flaw}; it is downloaded again."))
         with _speaking_to_hub(file):
             path.unlink()  # where the file system has no links, a new download would leave it as it is
-        path = _download(file, size, listener, again=True)
-    else:
-        return path
+    path = _download(file, size, listener, again=flaw is not None)
     if flaw := _flaw(path, sha256, size):
         raise IntegrityError(_damaged(path, flaw, file))
     return path
@@ -120,10 +117,10 @@ def fetch_definition(repository: str, revision: str | None, *, offline: bool, li
     try:
         name = _only(_listing(anything), anything)
         return fetch(repository, revision, name, sha256=None, size=None, offline=False, listener=listener)
-    except UnreachableError as error:
+    except UnreachableError:
         if known is None:
             raise
-        listener(Warned(f"{error} The copy in the cache is used."))
+        listener(Warned(f"{anything.host} cannot be reached; the copy of {repository} in the cache is used."))
         return known
 
 

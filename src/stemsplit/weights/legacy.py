@@ -6,6 +6,8 @@ Tensors are described first and read later, after their shapes have been checked
 can ask for no more memory than the file has bytes. How a pickle is read without running it: `unpickling.py`.
 """
 
+import math
+import os
 import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -56,6 +58,8 @@ def _network(content: object, read: Callable[[Storage], Tensor]) -> StoredNetwor
     tensors = {str(name): tensor for name, tensor in state.items() if isinstance(tensor, TensorView)}
     if len(tensors) < len(state):
         raise ValueError("its `state` holds more than tensors")
+    if any(math.prod(tensor.size) > tensor.storage.numel for tensor in tensors.values()):
+        raise ValueError("a tensor is larger than its numbers")  # one number, repeated a billion times
     return StoredNetwork(
         class_name=klass.dotted,
         positional=tuple(positional) if isinstance(positional, list | tuple) else (positional,),
@@ -65,42 +69,60 @@ def _network(content: object, read: Callable[[Storage], Tensor]) -> StoredNetwor
 
 
 def _view(tensor: TensorView, read: Callable[[Storage], Tensor]) -> Tensor:
-    numbers = read(tensor.storage)
-    last = tensor.offset + sum((size - 1) * step for size, step in zip(tensor.size, tensor.stride, strict=True))
-    if last >= len(numbers):
-        raise ValueError("a tensor reaches beyond the end of its numbers")
-    return numbers.as_strided(tensor.size, tensor.stride, tensor.offset)
+    return read(tensor.storage).as_strided(tensor.size, tensor.stride, tensor.offset)
 
 
 # The two containers.
 
 
+class _Archive:
+    """`NAME/data.pkl`, and one uncompressed `NAME/data/KEY` per storage."""
+
+    def __init__(self, archive: zipfile.ZipFile, length: int) -> None:
+        self._archive, self._length = archive, length
+        self._members = {member.filename: member for member in archive.infolist()}
+        pickles = (name for name in self._members if name.endswith("/data.pkl"))
+        self._folder = next(pickles, "data.pkl").removesuffix("data.pkl")
+
+    def __contains__(self, name: str) -> bool:
+        return self._folder + name in self._members
+
+    def read(self, name: str) -> bytes:
+        return self._archive.read(self._folder + name)
+
+    def size(self, name: str) -> int:
+        """Bytes of a member."""
+        member = self._members.get(self._folder + name)
+        if member is None:
+            raise ValueError(f"its member {name} is missing")
+        # Compressed, a member could hold a thousand times the file's bytes. torch compresses none.
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size > self._length:
+            raise ValueError(f"its member {name} is compressed or damaged")
+        return member.file_size
+
+    def check(self, storage: Storage) -> None:
+        size = self.size(f"data/{storage.key}")
+        if size != storage.size:
+            raise ValueError(f"its member data/{storage.key} has {size:,} bytes instead of {storage.size:,}")
+
+    def numbers(self, storage: Storage) -> Tensor:
+        return _numbers(self.read(f"data/{storage.key}"), storage)
+
+
 @contextmanager
 def _open_zip(file: BinaryIO) -> Iterator[_Opened]:
-    """An archive of `NAME/data.pkl` and one uncompressed `NAME/data/KEY` per storage."""
     try:
-        with zipfile.ZipFile(file) as archive:
-            members = {member.filename: member for member in archive.infolist()}
-            folder = next((name[: -len("data.pkl")] for name in members if name.endswith("/data.pkl")), None)
-            if folder is None:
-                raise ValueError("it is a zip archive, but none that torch wrote")
-
-            def read_member(name: str, size: int | None = None) -> bytes:
-                member = members.get(f"{folder}{name}")
-                # Compressed, a member could hold a thousand times the file's bytes. torch compresses none.
-                if member is None or member.compress_type != zipfile.ZIP_STORED:
-                    raise ValueError(f"its member {name} is missing or compressed")
-                if member.file_size > MAX_PICKLE if size is None else member.file_size != size:
-                    raise ValueError(f"its member {name} has an unexpected size, {member.file_size:,} bytes")
-                return archive.read(member)
-
-            if f"{folder}byteorder" in members and read_member("byteorder") != b"little":
+        with zipfile.ZipFile(file) as source:
+            archive = _Archive(source, file.seek(0, os.SEEK_END))
+            if archive.size("data.pkl") > MAX_PICKLE:
+                raise ValueError("its pickle is too large for a network's")
+            if "byteorder" in archive and archive.read("byteorder") != b"little":
                 raise ValueError("its numbers are big-endian, which is not supported")
-
-            def read(storage: Storage) -> Tensor:
-                return _numbers(read_member(f"data/{storage.key}", storage.numel * storage.dtype.itemsize), storage)
-
-            yield Machine(BytesIO(read_member("data.pkl"))).run(), read
+            machine = Machine(BytesIO(archive.read("data.pkl")))
+            content = machine.run()
+            for storage in machine.storages.values():
+                archive.check(storage)
+            yield content, archive.numbers
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise ValueError(f"it is no whole zip archive ({error})") from error
 
@@ -124,7 +146,7 @@ def _open_plain(file: BinaryIO) -> Iterator[_Opened]:
 
         def read(storage: Storage) -> Tensor:
             start = offsets[storage.key]
-            return _numbers(memory[start : start + storage.numel * storage.dtype.itemsize], storage)
+            return _numbers(memory[start : start + storage.size], storage)
 
         yield content, read
 
@@ -139,7 +161,7 @@ def _offsets(memory: mmap, keys: object, storages: Mapping[str, Storage]) -> dic
         if memory[position : position + 8] != struct.pack("<q", storage.numel):
             raise ValueError("it is truncated or damaged")
         offsets[key] = position + 8
-        position += 8 + storage.numel * storage.dtype.itemsize
+        position += 8 + storage.size
     if position > len(memory):
         raise ValueError("it is truncated")
     return offsets

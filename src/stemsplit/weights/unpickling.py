@@ -66,6 +66,11 @@ class Storage:
     dtype: torch.dtype
     numel: int
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.numel * self.dtype.itemsize
+
 
 @dataclass(frozen=True)
 class TensorView:
@@ -93,8 +98,9 @@ def _build_tensor(storage: object, offset: object, size: object, stride: object,
     if not isinstance(storage, Storage):
         return Placeholder()
     shape, steps = _counts(size), _counts(stride)
-    if len(shape) != len(steps):
-        raise ValueError("the shape and strides of a tensor do not fit")
+    last = _count(offset) + sum((count - 1) * step for count, step in zip(shape, steps, strict=True))
+    if last >= storage.numel:
+        raise ValueError("a tensor reaches beyond the end of its numbers")
     return TensorView(storage, _count(offset), shape, steps)
 
 
