@@ -4,9 +4,9 @@ from fractions import Fraction
 
 import pytest
 import torch
+
 from scores import sdr
 from standins import REDUCED, SOURCES, oracle_network
-
 from stemsplit.model.config import HTDemucsConfig
 from stemsplit.model.htdemucs import HTDemucs
 

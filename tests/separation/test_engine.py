@@ -9,9 +9,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import KnownNetwork
 from torch import Tensor, nn
 
+from networks import KnownNetwork
 from stemsplit.compute import Compute
 from stemsplit.errors import ModelError
 from stemsplit.events import Event, Warned
@@ -121,8 +121,8 @@ def _overflowing(mixture: Tensor, weight: nn.Parameter) -> Tensor:
 def test_what_overflows_is_computed_again_in_full_precision() -> None:
     events: list[Event] = []
     network = KnownNetwork(FRAMES)
-    network.weight = nn.Parameter(torch.tensor(1e4))
-    network.function = lambda mixture: _overflowing(mixture, network.weight)
+    weight = network.weight = nn.Parameter(torch.tensor(1e4))
+    network.function = lambda mixture: _overflowing(mixture, weight)
     engine = _engine(network, precision="fp16", listener=events.append)
     # the copy in half precision must not look at the original's weight
     half = cast(Any, engine._networks[0])

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks import KnownNetwork, bag
 from numpy.typing import NDArray
 
+from networks import KnownNetwork, bag
 from stemsplit import Separator, SplitOptions, Statistics, UsageError
 from stemsplit.errors import UnknownSourceError
 

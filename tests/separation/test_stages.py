@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -18,7 +19,8 @@ def test_no_more_is_produced_than_may_wait() -> None:
 
     def items() -> Iterator[int]:
         nonlocal produced
-        for produced in range(1, 100):
+        while True:
+            produced += 1
             yield produced
 
     stream = prefetch(items(), 3)
@@ -61,29 +63,48 @@ def test_tasks_run_in_order_and_are_all_done_at_the_end() -> None:
     done: list[int] = []
     with WriteBehind(2) as worker:
         for number in range(100):
-            worker.submit(lambda n=number: done.append(n))  # type: ignore[misc]
+            worker.submit(partial(done.append, number))
     assert done == list(range(100))
 
 
 def test_a_failed_task_is_raised_and_ends_the_rest() -> None:
     done: list[int] = []
 
-    def fail() -> None:
-        raise OSError("disk")
+    def work() -> None:
+        with WriteBehind(1) as worker:
+            worker.submit(_fail)
+            for number in range(50):
+                worker.submit(partial(done.append, number))
 
-    with pytest.raises(OSError, match="disk"), WriteBehind(1) as worker:
-        worker.submit(fail)
-        for number in range(50):
-            worker.submit(lambda n=number: done.append(n))  # type: ignore[misc]
+    with pytest.raises(OSError, match="disk"):
+        work()
     assert done == []
+
+
+def test_a_failed_last_task_is_raised_at_the_end() -> None:
+    with pytest.raises(OSError, match="disk"), WriteBehind(1) as worker:
+        worker.submit(_fail)
 
 
 def test_an_error_in_the_block_drops_what_is_queued() -> None:
     done: list[int] = []
     gate = threading.Event()
-    with pytest.raises(KeyError), WriteBehind(5) as worker:
-        worker.submit(lambda: gate.wait(5) and None)
-        worker.submit(lambda: done.append(1))
-        gate.set() if False else threading.Timer(0.1, gate.set).start()
-        raise KeyError
+
+    def work() -> None:
+        with WriteBehind(5) as worker:
+            worker.submit(partial(_wait, gate))
+            worker.submit(partial(done.append, 1))
+            threading.Timer(0.2, gate.set).start()
+            raise KeyError("interrupted")
+
+    with pytest.raises(KeyError, match="interrupted"):
+        work()
     assert done == []
+
+
+def _wait(gate: threading.Event) -> None:
+    gate.wait(5)
+
+
+def _fail() -> None:
+    raise OSError("disk")

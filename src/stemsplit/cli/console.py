@@ -7,12 +7,14 @@ stdout, warnings on stderr) or quiet (errors only).
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
 from stemsplit.events import DownloadProgress, Event, TrackEnded, TrackProgress, TrackStarted, Warned
@@ -22,13 +24,17 @@ Mode = Literal["human", "json", "quiet"]
 
 
 class _Amount(ProgressColumn):
-    """How much of a bar is done, in its own unit, and how fast."""
+    """How much of a bar is done, in its own unit, how fast, and what time is left."""
 
     def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text()
+        speed = task.completed / task.elapsed if task.elapsed else 0.0
+        left = f", {clock((task.total - task.completed) / speed)} left" if speed else ""
         if task.fields["unit"] == "bytes":
-            return Text(f"{task.completed / 1e6:.0f}/{(task.total or 0) / 1e6:.0f} MB")
-        speed = f"  {task.speed:.1f}x" if task.speed else ""
-        return Text(f"{clock(task.completed)}/{clock(task.total or 0)}{speed}")
+            return Text(f"{task.completed / 1e6:.0f}/{task.total / 1e6:.0f} MB{left}")
+        pace = f", {speed:.1f}x real time" if speed else ""
+        return Text(f"{clock(task.completed)}/{clock(task.total)}{pace}{left}")
 
 
 class Console:
@@ -47,7 +53,6 @@ class Console:
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             _Amount(),
-            TimeRemainingColumn(compact=True),
             console=self._talk,
             transient=True,
             redirect_stdout=False,
@@ -77,6 +82,13 @@ class Console:
             case TrackEnded(track):
                 self._remove(track)
 
+    @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Show that something of unknown length is going on."""
+        task = self._progress.add_task(what, total=None, unit="")
+        yield
+        self._progress.remove_task(task)
+
     def report(self, report: TrackReport) -> None:
         """Say what became of a track: one object in json mode, else one line."""
         if self.mode == "json":
@@ -94,8 +106,8 @@ class Console:
             )
 
     def data(self, value: dict[str, Any]) -> None:
-        """One JSON object on a line of stdout."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+        """One JSON object on a line of stdout, in ASCII: any terminal takes it, and names that are no text survive."""
+        sys.stdout.write(json.dumps(value) + "\n")
         sys.stdout.flush()
 
     def table(self, lines: list[str]) -> None:

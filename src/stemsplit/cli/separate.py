@@ -79,7 +79,7 @@ def separate(
     """Split songs into stems: DIR/<song>/{drums,bass,other,vocals}.wav."""
     from stemsplit.audio.formats import Encoding
     from stemsplit.audio.writer import check_writable
-    from stemsplit.separation.plan import plan_tracks
+    from stemsplit.separation.plan import plan_tracks, split_missing
     from stemsplit.separation.stems import StemOptions
     from stemsplit.weights.definition import check_sources
     from stemsplit.weights.find import find_model
@@ -97,28 +97,28 @@ def separate(
     if wanted is not None and found.sources is not None:
         check_sources(wanted, found.sources)
     check_writable(output)
-    tracks = plan_tracks(inputs)
+    tracks, reports = split_missing(plan_tracks(inputs))
     with Console(mode, verbose=verbose) as console:
-        # torch is imported only now that all is known to make sense
-        from stemsplit.separation.batch import separate_tracks, split_missing
-        from stemsplit.separation.separator import Separator
-
-        tracks, reports = split_missing(tracks)
         for report in reports:
             console.report(report)
         if tracks:
-            separator = Separator.load(
-                model,
-                sources=wanted,
-                device=device,
-                precision=precision,
-                batch_size=batch_size,
-                overlap=overlap,
-                segment=segment,
-                shifts=shifts,
-                offline=offline,
-                listener=console.listen,
-            )
+            with console.busy(f"loading {model}"):
+                # Importing torch takes seconds: only now that all is known to make sense.
+                from stemsplit.separation.batch import separate_tracks
+                from stemsplit.separation.separator import Separator
+
+                separator = Separator.load(
+                    model,
+                    sources=wanted,
+                    device=device,
+                    precision=precision,
+                    batch_size=batch_size,
+                    overlap=overlap,
+                    segment=segment,
+                    shifts=shifts,
+                    offline=offline,
+                    listener=console.listen,
+                )
             for report in separate_tracks(tracks, separator, options, console.listen):
                 reports.append(report)
                 console.report(report)
@@ -133,7 +133,7 @@ def _names(lists: Sequence[str] | None) -> list[str] | None:
     """`-s drums,bass -s vocals` as one list without repeats."""
     if not lists:
         return None
-    return list(dict.fromkeys(name.strip() for names in lists for name in names.split(",")))
+    return list(dict.fromkeys(name.strip() for names in lists for name in names.split(",") if name.strip()))
 
 
 def _rate(text: str) -> int | Literal["keep", "model"]:

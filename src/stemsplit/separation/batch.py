@@ -107,18 +107,6 @@ def separate_file(
     return report
 
 
-def split_missing(tracks: Iterable[PlannedTrack]) -> tuple[list[PlannedTrack], list[TrackReport]]:
-    """Those that exist, and the reports of those that do not: so a mistyped name is told before a model loads."""
-    present, reports = [], []
-    for track in tracks:
-        if track.path.exists():
-            present.append(track)
-        else:
-            error = f"{track.path}: no such file. Check the name."
-            reports.append(TrackReport(track.path, track.name, "failed", {}, error=error))
-    return present, reports
-
-
 def _drain(ended: SimpleQueue[TrackReport]) -> Iterator[TrackReport]:
     while not ended.empty():
         yield ended.get()

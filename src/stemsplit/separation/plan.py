@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from stemsplit.separation.report import TrackReport
+
 
 @dataclass(frozen=True)
 class PlannedTrack:
@@ -31,10 +33,23 @@ def plan_tracks(inputs: Iterable[Path]) -> list[PlannedTrack]:
             continue
         digest = hashlib.sha256(str(absolute).encode("utf-8", "surrogateescape")).hexdigest()[:8]
         candidates = (absolute.stem, absolute.name, f"{absolute.name}-{digest}")
-        name = next(candidate for candidate in candidates if _folded(candidate) not in taken)
+        # `...wav` is a hidden file whose stem is `..`: no name for a folder.
+        name = next(name for name in candidates if name not in (".", "..") and _folded(name) not in taken)
         taken.add(_folded(name))
         planned[absolute] = PlannedTrack(path, name)
     return list(planned.values())
+
+
+def split_missing(tracks: Iterable[PlannedTrack]) -> tuple[list[PlannedTrack], list[TrackReport]]:
+    """Those that exist, and the reports of those that do not: so a mistyped name is told before a model loads."""
+    present, reports = [], []
+    for track in tracks:
+        if track.path.exists():
+            present.append(track)
+        else:
+            error = f"{track.path}: no such file. Check the name."
+            reports.append(TrackReport(track.path, track.name, "failed", {}, error=error))
+    return present, reports
 
 
 def _folded(name: str) -> str:

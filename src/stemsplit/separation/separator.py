@@ -130,6 +130,7 @@ class Separator:
             ModelError: for a model that cannot be fetched, checked or read.
         """
         options = SplitOptions(overlap, segment, shifts)
+        compute.choose(device, precision, batch_size)  # a wrong choice is told before anything is fetched
         bag = load_bag(find_model(model), sources=sources, offline=offline, listener=listener)
         return cls(
             bag,
@@ -234,7 +235,8 @@ def _segment_frames(bag: Bag, network: int, seconds: float | None) -> int:
     """What a network of the bag sees at once: its own segment or, where that is longer, `seconds`."""
     if seconds is None:
         return bag.segments[network]
-    frames, longest = round(seconds * bag.sample_rate), max(bag.segments)
+    longest = max(bag.segments)
+    frames = round(min(seconds * bag.sample_rate, longest + 1))  # the product may be infinite
     if not MIN_SEGMENT_FRAMES <= frames <= longest:
         raise UsageError(
             f"--segment must be from {MIN_SEGMENT_FRAMES / bag.sample_rate:.2f} to "

@@ -1,0 +1,87 @@
+"""What the README prints is run as it stands, against a local hub that serves stand-ins of the published models."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hub_server import Served, serving
+from signals import convert, needs_ffmpeg, stereo_tones, write_sound
+from standins import SOURCES, make_htdemucs, make_htdemucs_6s, make_htdemucs_ft, write_catalog
+
+CHECKOUT = Path(__file__).parent.parent
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+FIRST_BLOCK = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)[0]
+HOW_TO = README.split("## How to")[1].split("\n## ")[0]
+COMMANDS = [c for c in re.findall(r"`(stemsplit [^`]+)`", HOW_TO) if "model.safetensors" not in c and "bench" not in c]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A machine that reaches the local hub, and has this Python's programs first in its path."""
+    folder = tmp_path_factory.mktemp("hub")
+    makers = (make_htdemucs, make_htdemucs_ft, make_htdemucs_6s)
+    repositories = [make(folder / make.__name__, reduced=True) for make in makers]
+    catalog = write_catalog(folder / "catalog.toml", repositories)
+    with serving({r.repository: Served(r.folder, r.commit) for r in repositories}) as hub:
+        yield {
+            **os.environ,
+            **hub.environment(folder / "cache"),
+            "STEMSPLIT_CATALOG": str(catalog),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    """A folder with the songs that the README's examples name."""
+    tones = stereo_tones(1.5)
+    for name in ("song.mp3", "one.mp3", "two.flac"):
+        write_sound(tmp_path / name, tones)
+    convert(tmp_path / "two.flac", tmp_path / "three.m4a")
+    return tmp_path
+
+
+def _sh(command: str, folder: Path, environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        ["sh", "-euc", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_ffmpeg
+def test_the_first_command_splits_a_song(songs: Path, environment: dict[str, str]) -> None:
+    _sh(FIRST_BLOCK.splitlines()[-1], songs, environment)
+    assert {path.stem for path in (songs / "separated" / "song").iterdir()} == set(SOURCES)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_example_works(command: str, songs: Path, environment: dict[str, str]) -> None:
+    _sh(command, songs, environment)
+
+
+def test_examples_were_found() -> None:
+    assert len(COMMANDS) > 10
+    assert FIRST_BLOCK.splitlines()[-1] == "stemsplit song.mp3"
+
+
+@pytest.mark.skipif(
+    "STEMSPLIT_TEST_INSTALL" not in os.environ, reason="installs torch anew: set STEMSPLIT_TEST_INSTALL"
+)
+def test_a_fresh_machine(tmp_path: Path, environment: dict[str, str]) -> None:
+    """A clean checkout, the README's first block word for word, a song split."""
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    checkout = tmp_path / "checkout"
+    for name in filter(None, tracked.stdout.split("\0")):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CHECKOUT / name, checkout / name)
+    write_sound(checkout / "song.mp3", stereo_tones(1.5))
+    _sh(FIRST_BLOCK, checkout, environment | {"PATH": os.environ["PATH"]})
+    assert {path.stem for path in (checkout / "separated" / "song").iterdir()} == set(SOURCES)
+    shutil.rmtree(checkout / ".venv")
