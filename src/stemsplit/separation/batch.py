@@ -7,7 +7,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from stemsplit.audio.formats import Encoding
-from stemsplit.errors import TrackError
+from stemsplit.errors import TrackError, UsageError
 from stemsplit.events import Listener, ignore
 from stemsplit.separation.plan import PlannedTrack, plan_tracks
 from stemsplit.separation.report import TrackReport
@@ -30,8 +30,14 @@ def separate_tracks(
     generator) removes what is unfinished.
 
     Raises:
+        UsageError: for a model that is not stereo, as files are made to be.
         ModelError: when the network cannot run.
     """
+    if separator.audio_channels != 2:
+        raise UsageError(
+            f"The model {separator.bag.name} separates {separator.audio_channels} channel(s); files are split by "
+            "models of two."
+        )
     running: list[TrackJob] = []
     ended: SimpleQueue[TrackReport] = SimpleQueue()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from stemsplit.errors import CheckpointError, IntegrityError
 from stemsplit.events import Listener, ignore
+from stemsplit.model.config import MIN_SEGMENT_FRAMES
 from stemsplit.model.htdemucs import HTDemucs
 from stemsplit.weights.catalog import FORMATS, CatalogEntry
 from stemsplit.weights.checkpoint import read_checkpoint, read_config
@@ -137,8 +138,8 @@ def _loaded(found: FoundModel, shelf: _Shelf, sources: Collection[str] | None) -
         weights=tuple(definition.rows(names)[index] for index in needed),
         segment_limit=definition.segment,
     )
-    if min(bag.segments) < 1:
-        raise ValueError(f"its segment of {definition.segment} s is shorter than a frame")
+    if min(bag.segments) < MIN_SEGMENT_FRAMES:
+        raise ValueError(f"its segment of {definition.segment} s is shorter than {MIN_SEGMENT_FRAMES} frames")
     return bag
 
 
