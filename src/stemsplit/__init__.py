@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from stemsplit.audio.formats import Encoding
     from stemsplit.errors import ModelError, StemsplitError, TrackError, UsageError
     from stemsplit.separation.batch import separate_file, separate_tracks
+    from stemsplit.separation.options import SplitOptions, StemOptions
     from stemsplit.separation.plan import PlannedTrack, plan_tracks
     from stemsplit.separation.report import TrackReport
-    from stemsplit.separation.separator import Separator, SplitOptions
+    from stemsplit.separation.separator import Separator
     from stemsplit.separation.statistics import Statistics
-    from stemsplit.separation.stems import StemOptions
 
 __all__ = [
     "Encoding",
@@ -44,9 +44,9 @@ _HOMES = {
     "ModelError": "stemsplit.errors",
     "PlannedTrack": "stemsplit.separation.plan",
     "Separator": "stemsplit.separation.separator",
-    "SplitOptions": "stemsplit.separation.separator",
+    "SplitOptions": "stemsplit.separation.options",
     "Statistics": "stemsplit.separation.statistics",
-    "StemOptions": "stemsplit.separation.stems",
+    "StemOptions": "stemsplit.separation.options",
     "StemsplitError": "stemsplit.errors",
     "TrackError": "stemsplit.errors",
     "TrackReport": "stemsplit.separation.report",

@@ -6,6 +6,7 @@ Importing this module does not import torch; calling it does.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 PRECISIONS = ("fp32", "bf16", "fp16")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,4})?")
 
 # What one more 7.8 s segment in a batch needs at most: the 262 MiB (fp32) of the outermost spectral DConv's
 # widened activation live about six times at once, in input, output, norm and gate, with skips of 150 MiB below.
@@ -59,16 +61,28 @@ def choose(device: str = "auto", precision: str = "auto", batch_size: int | str 
     Raises:
         UsageError: for a device that is not here, or a value that makes no sense.
     """
+    check_choice(device, precision, batch_size)
     name = _device(device)
+    return Compute(
+        name,
+        _fastest_precision(name) if precision == "auto" else precision,
+        batch_size if isinstance(batch_size, int) else _fitting_batch(name),
+    )
+
+
+def check_choice(device: str, precision: str, batch_size: int | str) -> None:
+    """
+    Refuse what no machine has, without importing torch; arguments as those of `choose`.
+
+    Raises:
+        UsageError: for a value that makes no sense.
+    """
+    if not _DEVICE.fullmatch(device):
+        raise UsageError(f"--device must be auto, cpu, cuda, cuda:N or mps, not {device!r}.")
     if precision not in ("auto", *PRECISIONS):
         raise UsageError(f"--precision must be auto, {', '.join(PRECISIONS)}, not {precision!r}.")
-    if precision == "auto":
-        precision = _fastest_precision(name)
-    if batch_size == "auto":
-        return Compute(name, precision, _fitting_batch(name))
-    if not isinstance(batch_size, int) or batch_size < 1:
+    if batch_size != "auto" and not (isinstance(batch_size, int) and batch_size >= 1):
         raise UsageError(f"--batch-size must be auto or a whole number from 1, not {batch_size!r}.")
-    return Compute(name, precision, batch_size)
 
 
 def _device(wanted: str) -> str:
@@ -79,8 +93,6 @@ def _device(wanted: str) -> str:
             return "cuda:0"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     kind, _, index = wanted.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (index and (kind != "cuda" or not index.isdecimal())):
-        raise UsageError(f"--device must be auto, cpu, cuda, cuda:N or mps, not {wanted!r}.")
     if kind == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: this machine has no Apple GPU that torch can use; leave it out.")
     if kind == "cuda":

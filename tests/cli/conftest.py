@@ -30,10 +30,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def song_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """0.6 s of stereo at 44.1 kHz, as one segment of the small network."""
-    sound = stereo_tones(0.6, level=0.3)
-    return write_sound(
-        tmp_path_factory.mktemp("songs") / "song.wav", sound + noise(*sound.shape, 0.03), subtype="FLOAT"
-    )
+    sound = stereo_tones(0.6, level=0.3) + noise(2, 26_460, level=0.03)
+    return write_sound(tmp_path_factory.mktemp("songs") / "song.wav", sound, subtype="FLOAT")
 
 
 @pytest.fixture

@@ -61,6 +61,10 @@ class Sound:
         return int(self.samples.shape[1])
 
     @property
+    def level(self) -> float:
+        return rms(self.samples)
+
+    @property
     def peak(self) -> float:
         return float(np.abs(self.samples).max())
 
@@ -111,6 +115,11 @@ def sound(path: Path) -> Sound:
     with path.open("rb") as file, soundfile.SoundFile(file.fileno(), closefd=False) as opened:
         samples = opened.read(dtype="float64", always_2d=True)
         return Sound(opened.samplerate, opened.subtype, opened.format, samples)
+
+
+def rms(samples: NDArray[np.float64]) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(np.square(samples))))
 
 
 def stems(folder: Path) -> dict[str, Sound]:

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.program import FOUR, Result, everything_below, process, python, sound, stem_bytes, stems
+from cli.program import FOUR, Result, everything_below, process, python, rms, sound, stem_bytes, stems
 from signals import (
     convert,
     encode,
-    level,
     needs_ffmpeg,
     noise,
     silence,
@@ -25,19 +24,21 @@ Split = Callable[..., Result]
 HALF_POWER = np.float32(0.5**0.5)
 
 
-@pytest.mark.parametrize("frames", [1, 2, 3])
-def test_a_few_frames_give_as_many(frames: int, here: Path, split: Split) -> None:
-    write_sound(here / "song.wav", noise(2, frames))
-    assert split("song.wav").code == 0
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize("rate", [8_000, 44_100, 96_000, 192_000])  # the last two leave less than a frame at 44.1 kHz
+def test_a_few_frames_give_as_many(rate: int, frames: int, here: Path, split: Split) -> None:
+    write_sound(here / "song.wav", noise(2, frames), rate)
+    result = split("song.wav", "--json")
+    assert result.code == 0
+    assert result.report["status"] == "done"
     written = stems(here / "separated/song")
     assert set(written) == FOUR
     for stem in written.values():
-        assert (stem.frames, stem.channels, stem.rate) == (frames, 2, 44_100)
+        assert (stem.frames, stem.channels, stem.rate) == (frames, 2, rate)
         assert np.isfinite(stem.samples).all()
 
 
-@pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize("depth", ["16", "24", "32f"])
+@pytest.mark.parametrize(("depth", "channels"), [("16", 2), ("24", 1), ("32f", 2)])
 def test_silence_gives_silence(depth: str, channels: int, here: Path, split: Split) -> None:
     write_sound(here / "song.wav", silence(channels, 30_000))
     assert split("song.wav", "--bit-depth", depth).code == 0
@@ -77,13 +78,12 @@ def test_a_voice_in_the_centre_of_surround_is_in_the_stems(suffix: str, here: Pa
     tolerance = {".wav": 0, ".flac": 1e-3, ".m4a": 1e-3, ".ogg": 0.2}[suffix]  # of what the codec loses
     for name in FOUR:
         assert folded[name].channels == 2
-        expected = stereo[name].samples
-        assert level(expected) > 0.01
-        assert level(folded[name].samples - expected) <= tolerance * level(expected)
+        assert stereo[name].level > 0.01
+        assert rms(folded[name].samples - stereo[name].samples) <= tolerance * stereo[name].level
 
 
 @pytest.mark.parametrize("rate", [8_000, 22_050, 22_051, 44_056, 44_100, 48_000, 96_000, 192_000])
-@pytest.mark.parametrize("spare", [0, 1, 7])
+@pytest.mark.parametrize("spare", [0, 7])
 def test_every_rate_keeps_its_rate_and_every_frame(rate: int, spare: int, here: Path, split: Split) -> None:
     frames = rate // 5 + spare
     write_sound(here / "song.wav", stereo_tones(0.3, rate)[:, :frames], rate)
@@ -109,10 +109,10 @@ finally:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from /proc")
 def test_a_rate_without_a_common_divisor_needs_little_memory(here: Path, small: Path) -> None:
     """22,051 Hz and 44,100 Hz have none: a filter for every phase would take gigabytes."""
-    write_sound(here / "song.wav", stereo_tones(10, 22_051), 22_051)
+    write_sound(here / "song.wav", stereo_tones(4, 22_051), 22_051)
     result = process("song.wav", "-m", str(small), "--overlap", "0", program=python(PEAK))
     assert result.code == 0
-    assert stems(here / "separated/song")["vocals"].frames == 220_510
+    assert stems(here / "separated/song")["vocals"].frames == 88_204
     assert int(result.out) * 1024 < 2 * 1024**3
 
 
@@ -135,9 +135,7 @@ def test_a_truncated_mp3_gives_what_decodes(here: Path, split: Split) -> None:
     ("name", "options"),
     [
         ("song.m4a", []),
-        ("song.aac", []),
         ("song.wma", []),
-        ("song.mka", ["-c:a", "aac"]),
         ("video.mp4", ["-f", "lavfi", "-i", "testsrc=size=64x64:rate=5:duration=1", "-c:v", "mpeg4", "-c:a", "aac"]),
         ("video.mkv", ["-f", "lavfi", "-i", "testsrc=size=64x64:rate=5:duration=1", "-c:v", "mpeg4", "-c:a", "flac"]),
     ],
@@ -181,7 +179,8 @@ def test_what_needs_no_other_program(
     result = split(name, "-s", "vocals")
     assert result.code == 0
     written = stems(here / "separated" / Path(name).stem)["vocals"]
-    assert (written.rate, written.frames) == (rate, pytest.approx(rate // 2, abs=2400))
+    assert written.rate == rate
+    assert written.frames == pytest.approx(rate // 2, abs=2400)
     assert written.peak > 0.01
 
 
@@ -206,22 +205,30 @@ def test_what_needs_no_other_program(
         ("-x.wav", "-x"),
     ],
 )
-@pytest.mark.parametrize("mode", ["human", "json"])
-def test_any_name(mode: str, name: str, track: str, song: Path, here: Path, split: Split) -> None:
+def test_any_name(name: str, track: str, song: Path, here: Path, split: Split) -> None:
     song.rename(here / name)
-    result = split("-s", "vocals", *(["--json"] if mode == "json" else []), "--", name)
-    assert result.code == 0
+    result = split("-s", "vocals", "--json", "--", name)
+    assert (result.code, result.err) == (0, "")
     written = here / "separated" / track / "vocals.wav"
     assert everything_below(here / "separated") == [written.parent, written]
     assert sound(written).frames == 26_460
-    if mode == "json":
-        assert result.err == ""
-        assert result.report["input"] == name
-        assert result.report["track"] == track
-        assert result.report["outputs"] == {"vocals": str(written)}
-    else:
-        shown = os.fsencode(track).decode(errors="replace").replace("�", "?")
-        assert result.err.startswith(f"{shown}: 1 stems in ")
+    assert (result.report["input"], result.report["track"]) == (name, track)
+    assert result.report["outputs"] == {"vocals": str(written)}
+
+
+@pytest.mark.parametrize(
+    ("track", "shown"),
+    [
+        ("[red]brackets[0]", "[red]brackets[0]"),
+        ("naïve 東京 🎵", "naïve 東京 🎵"),
+        (os.fsdecode(b"no text \xff"), "no text ?"),
+    ],
+)
+def test_any_name_is_told(track: str, shown: str, song: Path, here: Path, split: Split) -> None:
+    song.rename(here / f"{track}.wav")
+    result = split("-s", "vocals", f"{track}.wav")
+    assert result.code == 0
+    assert result.err.startswith(f"{shown}: 1 stems in separated/{shown} (")
 
 
 @pytest.mark.parametrize("name", ["./-x.wav", "-x.wav"])

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.program import FOUR, Result, Sound, stem_bytes, stems
-from signals import level, noise, stereo_tones, write_sound
+from cli.program import FOUR, Result, Sound, assert_one_sentence, rms, stem_bytes, stems, stemsplit
+from signals import noise, stereo_tones, write_sound
+from standins import ONE_HOT, make_folder
 
 Split = Callable[..., Result]
 Stems = Callable[..., dict[str, Sound]]
@@ -86,12 +87,8 @@ def test_formats_and_bit_depths(
     step = {"PCM_16": 2**-15, "PCM_24": 2**-23, "FLOAT": 0}[subtype]
     for name, stem in written.items():
         assert (stem.container.removesuffix("EX"), stem.subtype, stem.rate) == (container, subtype, 44_100)
-        error = (
-            np.abs(stem.samples - np.clip(exact[name].samples, -1, 1 - step))
-            if step
-            else stem.samples - exact[name].samples
-        )
-        assert np.abs(error).max() <= 1.5 * step  # half a step of rounding, and one of dither
+        expected = np.clip(exact[name].samples, -1, 1 - step) if step else exact[name].samples
+        assert np.abs(stem.samples - expected).max() <= 1.5 * step  # half a step of rounding, and one of dither
 
 
 @pytest.mark.parametrize(
@@ -100,11 +97,12 @@ def test_formats_and_bit_depths(
 @pytest.mark.parametrize("frames", [22_050 // 2, 22_050 // 2 + 1])
 def test_sample_rate(wanted: str, rate: int, frames: int, here: Path, stems_of: Stems) -> None:
     write_sound(here / "song.wav", stereo_tones(1, 22_050, level=0.2)[:, :frames], 22_050)
-    kept = stems_of("-s", "bass", "--bit-depth", "32f")["bass"]
+    model = stems_of("--sample-rate", "model", "-s", "bass", "--bit-depth", "32f")["bass"]
     stem = stems_of("--sample-rate", wanted, "-s", "bass", "--bit-depth", "32f")["bass"]
     assert (stem.rate, stem.frames) == (rate, round(frames * rate / 22_050))
-    if rate > 8_000:  # which cuts the treble off
-        assert level(stem.samples) == pytest.approx(level(kept.samples), rel=0.02)
+    if rate >= 44_000:  # below, the treble that the network answers with is cut off
+        assert stem.level == pytest.approx(model.level, rel=0.1)
+    assert 0.2 * model.level < stem.level < 1.05 * model.level
 
 
 @pytest.mark.parametrize("depth", ["16", "24"])
@@ -156,9 +154,9 @@ def test_floats_keep_what_exceeds_full_scale(clip: str, loud: Path, here: Path, 
 
 
 @pytest.fixture
-def two_seconds(here: Path) -> Path:
+def longer(here: Path) -> Path:
     """A song of several segments."""
-    return write_sound(here / "song.wav", stereo_tones(2, level=0.2) + noise(2, 88_200, 0.05), subtype="FLOAT")
+    return write_sound(here / "song.wav", stereo_tones(1.3, level=0.2) + noise(2, 57_330, 0.05), subtype="FLOAT")
 
 
 @pytest.mark.parametrize(
@@ -173,37 +171,35 @@ def two_seconds(here: Path) -> Path:
         ["--shifts", "3", "--overlap", "0"],
     ],
 )
-def test_how_a_song_is_cut(options: list[str], two_seconds: Path, stems_of: Stems) -> None:
+def test_how_a_song_is_cut(options: list[str], longer: Path, stems_of: Stems) -> None:
     """Each way is another answer, of the same length and about as loud."""
     usual = stems_of("--bit-depth", "32f")
     other = stems_of("--bit-depth", "32f", *options)
     for name in FOUR:
-        assert other[name].frames == 88_200
+        assert other[name].frames == 57_330
         assert not np.array_equal(other[name].samples, usual[name].samples)
-        assert 0.3 < level(other[name].samples) / level(usual[name].samples) < 3
+        assert 0.3 < other[name].level / usual[name].level < 3
 
 
-@pytest.mark.parametrize(
-    "options", [["--overlap", "0.25"], ["--segment", "1"], ["--shifts", "1"], ["--batch-size", "1"]]
-)
-def test_the_defaults(options: list[str], two_seconds: Path, stems_of: Stems, here: Path) -> None:
+@pytest.mark.parametrize("options", ["--overlap 0.25", "--segment 1", "--shifts 1", "--batch-size 1", "--clip gain"])
+def test_the_defaults(options: str, longer: Path, stems_of: Stems, here: Path) -> None:
     stems_of()
     usual = stem_bytes(here / "run/song")
-    stems_of(*options)
+    stems_of(*options.split())
     assert stem_bytes(here / "run/song") == usual
 
 
-def test_shifts_are_averaged(two_seconds: Path, stems_of: Stems) -> None:
+def test_shifts_are_averaged(longer: Path, stems_of: Stems) -> None:
     """Random weights give another answer for every shift: their mean is quieter than each of them."""
     one = stems_of("--bit-depth", "32f")
-    many = stems_of("--bit-depth", "32f", "--shifts", "5")
+    many = stems_of("--bit-depth", "32f", "--shifts", "4")
     for name in FOUR:
-        assert level(many[name].samples) < level(one[name].samples)
+        assert many[name].level < one[name].level
 
 
 @pytest.mark.parametrize("options", [[], ["-f", "flac", "--bit-depth", "16"], ["--bit-depth", "32f", "--shifts", "2"]])
 def test_the_same_command_twice_gives_the_same_bytes(
-    options: list[str], two_seconds: Path, here: Path, split: Split
+    options: list[str], longer: Path, here: Path, split: Split
 ) -> None:
     assert split("song.wav", "-o", "first", *options).code == 0
     assert split("song.wav", "-o", "second", *options).code == 0
@@ -231,15 +227,23 @@ def test_precision(precision: str, song: Path, here: Path, split: Split, stems_o
     assert result.report["precision"] == (result.report["precision"] if precision == "auto" else precision)
     for name, stem in stems(here / "separated/song").items():
         assert np.isfinite(stem.samples).all()
-        error = level(stem.samples - exact[name].samples) / level(exact[name].samples)
-        assert error < {"fp32": 1e-9, "fp16": 0.05}.get(precision, 0.3)
+        error = rms(stem.samples - exact[name].samples) / exact[name].level
+        assert error < {"fp32": 1e-9, "fp16": 0.05}.get(precision, 0.8)  # random weights amplify what is rounded
         assert error > 0 or precision in ("fp32", "auto")
+
+
+@pytest.mark.parametrize(("stems", "networks"), [("vocals", 1), ("bass,drums", 2), ("drums,bass,other,vocals", 4)])
+def test_only_the_networks_that_are_needed_run(
+    stems: str, networks: int, song: Path, here: Path, split: Split, tmp_path: Path
+) -> None:
+    bag = make_folder(tmp_path / "bag", 4, weights=ONE_HOT)
+    result = split("song.wav", "-m", bag, "-s", stems, "--json")
+    assert (result.code, result.report["networks"]) == (0, networks)
+    assert set(result.report["outputs"]) == set(stems.split(","))
 
 
 def test_offline_without_the_model(song: Path, here: Path) -> None:
     from huggingface_hub import constants
-
-    from cli.program import assert_one_sentence, stemsplit
 
     result = stemsplit("song.wav", "--offline")
     assert result.code == 1

@@ -15,11 +15,20 @@ from networks import KnownNetwork
 from stemsplit.compute import Compute
 from stemsplit.errors import ModelError
 from stemsplit.events import Event, Warned
+from stemsplit.separation import engine as engine_module
 from stemsplit.separation.engine import Engine
 from stemsplit.separation.segments import OverlapAdd, Pass, Segment, cut
 from stemsplit.separation.statistics import Statistics
 
 FRAMES = 4096
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _batched() -> Iterator[None]:
+    """The CPU of the tests takes whole batches, as a GPU does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_module, "_ONE_BY_ONE", ())
+        yield
 
 
 def _engine(*networks: nn.Module, batch: int = 2, precision: str = "fp32", listener: Any = print) -> Engine:
@@ -61,6 +70,14 @@ def test_segments_come_back_in_order_and_share_batches() -> None:
     answers = list(_engine(network, batch=4).run(_segments("a", "b", "c", per_track=2)))
     assert [(s.track, s.window.index) for s, _ in answers] == [(t, i) for t in "abc" for i in (0, 1)]
     assert network.shapes == [(4, 2, FRAMES)] * 2, "every forward pass has the chosen shape, the last one too"
+
+
+def test_a_cpu_computes_a_batch_segment_by_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "_ONE_BY_ONE", ("cpu",))
+    network = KnownNetwork(FRAMES)
+    answers = list(_engine(network, batch=4).run(_segments("a", "b", "c", per_track=2)))
+    assert [(s.track, s.window.index) for s, _ in answers] == [(t, i) for t in "abc" for i in (0, 1)]
+    assert network.shapes == [(1, 2, FRAMES)] * 6
 
 
 def test_the_members_of_a_bag_see_their_own_segments() -> None:

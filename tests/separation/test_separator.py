@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from networks import KnownNetwork, bag
 from stemsplit import Separator, SplitOptions, Statistics, UsageError
+from stemsplit.compute import Compute, choose
 from stemsplit.errors import UnknownSourceError
 
 FRAMES = 44_100
+CPU = Compute("cpu", "fp32", 1)
 
 
 def _separator(**options: Any) -> Separator:
-    return Separator(bag(KnownNetwork(FRAMES)), device="cpu", precision="fp32", **options)
+    return Separator(bag(KnownNetwork(FRAMES)), compute=CPU, **options)
 
 
 def _song(frames: int = 100_000) -> NDArray[np.float32]:
@@ -61,7 +63,7 @@ def test_a_stream_reads_no_further_than_it_must() -> None:
 
 def test_sources_are_chosen_and_keep_the_order_of_the_model() -> None:
     network = KnownNetwork(FRAMES, ("drums", "bass", "vocals"))
-    separator = Separator(bag(network), sources=["vocals", "drums"], device="cpu", precision="fp32")
+    separator = Separator(bag(network), sources=["vocals", "drums"], compute=CPU)
     assert list(separator(_song())) == ["drums", "vocals"]
 
 
@@ -109,7 +111,7 @@ def test_a_segment_the_model_cannot_see_is_refused(seconds: float) -> None:
 
 def test_a_shorter_segment_is_what_the_network_sees() -> None:
     network = KnownNetwork(FRAMES)
-    Separator(bag(network), device="cpu", precision="fp32", options=SplitOptions(segment=0.5))(_song())
+    Separator(bag(network), compute=CPU, options=SplitOptions(segment=0.5))(_song())
     assert {shape[-1] for shape in network.shapes} == {22_050}
 
 
@@ -125,4 +127,4 @@ def test_an_unknown_source_is_named() -> None:
 )
 def test_a_machine_that_is_not_here_is_refused(choice: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        Separator(bag(KnownNetwork(FRAMES)), **choice)
+        choose(**choice)

@@ -121,7 +121,7 @@ def test_a_segment_never_lengthens(tmp_path: Path) -> None:
 
 
 def test_a_segment_shorter_than_a_frame_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"mine\.yaml .*shorter than a frame"):
+    with pytest.raises(CheckpointError, match=r"mine\.yaml .*shorter than 4096 frames"):
         load(make_folder(tmp_path / "mine", segment=1e-6))
 
 

@@ -76,6 +76,7 @@ class TrackWriter:
         self._holds = clip == "gain" and encoding.depth.bits is not None
         self._peak = 0.0
         self._over = False
+        self._cancelled = False
         self._made_folders: list[Path] = []
         self._parts: dict[str, Path] = {}
         self._held: dict[str, HeldStem] = {}
@@ -144,6 +145,10 @@ class TrackWriter:
         self._over = True
         return WrittenTrack(20 * log10(gain), written)
 
+    def cancel(self) -> None:
+        """Have a `finish` on another thread give up, which can take long otherwise: it raises EncodeError."""
+        self._cancelled = True
+
     def abort(self) -> None:
         """Remove every temporary, and the folders made for them that are empty. May follow anything."""
         if self._over:
@@ -187,6 +192,8 @@ class TrackWriter:
         held_stem = self._held[stem]
         file = self._files[stem] = self._file(stem, gain, held_stem.frames)
         for block in held_stem.blocks():
+            if self._cancelled:
+                raise EncodeError(f"{shown(self._targets[stem])}: was cancelled.")
             file.write(block)
         held_stem.discard()
 

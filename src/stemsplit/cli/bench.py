@@ -39,20 +39,16 @@ def bench(
     """Measure the real-time factor: the time to separate 40 s of noise, divided by 40 s."""
     import numpy as np
 
-    from stemsplit.separation.separator import Separator, SplitOptions
+    from stemsplit.compute import choose
+    from stemsplit.separation.options import SplitOptions
+    from stemsplit.separation.separator import Separator
     from stemsplit.weights.bag import find_model, load_bag
 
     with Console("json" if json else "human", verbose=verbose) as console:
         options = SplitOptions(overlap, segment)
+        compute = choose(device, precision, batch_size)
         bag = _random_bag() if model is None else load_bag(find_model(model), offline=offline, listener=console.listen)
-        separator = Separator(
-            bag,
-            device=device,
-            precision=precision,
-            batch_size=batch_size,
-            options=options,
-            listener=console.listen,
-        )
+        separator = Separator(bag, compute=compute, options=options, listener=console.listen)
         frames = NOISE_SECONDS * separator.sample_rate
         noise = np.random.default_rng(0).standard_normal((separator.audio_channels, frames), np.float32)
         separator(noise[:, : max(bag.segments)])  # the first pass also picks kernels and allocates memory

@@ -79,13 +79,16 @@ def separate(
     """Split songs into stems: DIR/<song>/{drums,bass,other,vocals}.wav."""
     from stemsplit.audio.formats import Encoding
     from stemsplit.audio.writer import check_writable
+    from stemsplit.compute import check_choice
+    from stemsplit.separation.options import SplitOptions, StemOptions
     from stemsplit.separation.plan import plan_tracks, split_missing
-    from stemsplit.separation.stems import StemOptions
     from stemsplit.weights.definition import check_sources
     from stemsplit.weights.find import find_model
 
     mode: Mode = "json" if json else "quiet" if quiet else "human"
-    options = StemOptions(
+    check_choice(device, precision, batch_size)
+    SplitOptions(overlap, segment, shifts)  # refuses what makes no sense
+    writing = StemOptions(
         output,
         Encoding(format_.value, bit_depth.value),
         sample_rate=_rate(sample_rate),
@@ -119,7 +122,7 @@ def separate(
                     offline=offline,
                     listener=console.listen,
                 )
-            for report in separate_tracks(tracks, separator, options, console.listen):
+            for report in separate_tracks(tracks, separator, writing, console.listen):
                 reports.append(report)
                 console.report(report)
     failed = sum(report.status == "failed" for report in reports)

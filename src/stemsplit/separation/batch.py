@@ -9,12 +9,12 @@ from queue import SimpleQueue
 from stemsplit.audio.formats import Encoding
 from stemsplit.errors import TrackError, UsageError
 from stemsplit.events import Listener, ignore
+from stemsplit.separation.options import StemOptions
 from stemsplit.separation.plan import PlannedTrack, plan_tracks
 from stemsplit.separation.report import TrackReport
 from stemsplit.separation.segments import Segment
 from stemsplit.separation.separator import Separator
 from stemsplit.separation.stages import WriteBehind, prefetch
-from stemsplit.separation.stems import StemOptions
 from stemsplit.separation.track import TrackJob
 
 _PENDING_WRITES = 4  # stretches of one stride, 8 MB each for four sources
@@ -38,6 +38,8 @@ def separate_tracks(
             f"The model {separator.bag.name} separates {separator.audio_channels} channel(s); files are split by "
             "models of two."
         )
+    tracks = list(tracks)
+    inputs = frozenset(track.path.resolve() for track in tracks)
     running: list[TrackJob] = []
     ended: SimpleQueue[TrackReport] = SimpleQueue()
 
@@ -49,7 +51,7 @@ def separate_tracks(
 
     def segments(writer: WriteBehind) -> Iterator[Segment]:
         for track in tracks:
-            job = TrackJob(track, separator, options, listener)
+            job = TrackJob(track, separator, options, inputs, listener)
             running.append(job)
             try:
                 for segment in job.segments():
@@ -59,8 +61,12 @@ def separate_tracks(
             except TrackError as error:
                 writer.submit(partial(step, job, partial(job.fail, error)))
 
+    def cancel() -> None:
+        for job in list(running):
+            job.cancel()
+
     try:
-        with WriteBehind(_PENDING_WRITES) as writer:
+        with WriteBehind(_PENDING_WRITES, cancel) as writer:
             ahead = 2 * separator.engine.compute.batch_size
             with closing(prefetch(segments(writer), ahead)) as supply:
                 for segment, answer in separator.engine.run(supply):

@@ -1,8 +1,8 @@
 """
 Segments of any tracks through the networks, in batches.
 
-Every forward pass has the chosen batch shape; a batch that is not full is padded with zeros. So a result does
-not depend on who shares the batch, and a network sees one shape only.
+Every forward pass has the same shape: the chosen batch, padded with zeros where it is not full; or, on a CPU, one
+segment. So a result does not depend on who shares the batch.
 
 Shapes: B batch, S wanted sources, C channels, T segment frames.
 """
@@ -20,6 +20,10 @@ from stemsplit.errors import ModelError
 from stemsplit.events import Listener, Warned, ignore
 from stemsplit.model.htdemucs import HTDemucs
 from stemsplit.separation.segments import Segment
+
+# Where a batch is computed segment by segment: there, kernels round an item differently by its place in a batch,
+# and one segment keeps all cores busy anyway.
+_ONE_BY_ONE = ("cpu",)
 
 
 class Engine:
@@ -89,14 +93,16 @@ class Engine:
 
     def _forward(self, network: int, samples: Tensor) -> Tensor:
         """Shape: [up to B, C, T] -> [as many, S, C, T]."""
-        count = len(samples)
-        if count < self.compute.batch_size:
-            padding = samples.new_zeros(self.compute.batch_size - count, *samples.shape[1:])
-            samples = torch.cat([samples, padding])
         with torch.inference_mode():
-            answers: Tensor = self._networks[network](samples.to(self.compute.device))[:count, self._sources]
-            if not answers.isfinite().all():
-                answers = self._in_full_precision(network, samples)[:count, self._sources]
+            answers = self._answers(self._networks[network], samples)
+            return answers if answers.isfinite().all() else self._in_full_precision(network, samples)
+
+    def _answers(self, network: HTDemucs, samples: Tensor) -> Tensor:
+        if self.compute.device in _ONE_BY_ONE:
+            return torch.cat([network(sample[None])[:, self._sources] for sample in samples])
+        padding = samples.new_zeros(self.compute.batch_size - len(samples), *samples.shape[1:])
+        batch = torch.cat([samples, padding]).to(self.compute.device)
+        answers: Tensor = network(batch)[: len(samples), self._sources]
         return answers
 
     def _in_full_precision(self, network: int, samples: Tensor) -> Tensor:
@@ -105,7 +111,7 @@ class Engine:
                 Warned(f"{self.compute.precision} overflowed in one batch, which was computed again in fp32.")
             )
             reference = copy.deepcopy(self._reference[network]).to(self.compute.device)
-            answers: Tensor = reference(samples.to(self.compute.device))
+            answers = self._answers(reference, samples)
             if answers.isfinite().all():
                 return answers
         raise ModelError(

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
+import numpy as np
+
 from stemsplit.audio.blocks import Block
 from stemsplit.audio.channels import to_stereo
 from stemsplit.audio.reader import Reader
@@ -63,4 +65,7 @@ class Mixture:
                 yield block
 
         statistics = Statistics.of(keeping())
+        if not statistics.frames:  # shorter than half a frame of the network's: a frame of silence stands for it
+            kept = [np.zeros((2, 1), np.float32)]
+            statistics = Statistics.of(kept)
         return cls(statistics, frames, decoded if kept is None else partial(iter, kept))

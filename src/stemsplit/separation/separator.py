@@ -7,8 +7,6 @@ Shapes: S sources, C channels, T frames.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from math import inf
 from typing import TYPE_CHECKING, Self, overload
 
 import numpy as np
@@ -16,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stemsplit import compute
+from stemsplit.compute import Compute, choose
 from stemsplit.errors import UnknownSourceError, UsageError
 from stemsplit.events import Listener, ignore
 from stemsplit.model.config import MIN_SEGMENT_FRAMES
 from stemsplit.separation.engine import Engine
+from stemsplit.separation.options import SplitOptions
 from stemsplit.separation.segments import OverlapAdd, Pass, cut
 from stemsplit.separation.statistics import Statistics
 from stemsplit.weights.bag import Bag, find_model, load_bag
@@ -30,34 +29,6 @@ if TYPE_CHECKING:
 
 _SHIFT_SECONDS = 0.5  # shifts spread over this much, as in the reference
 _BLOCK_FRAMES = 65_536
-_MAX_SHIFTS = 1000
-
-
-@dataclass(frozen=True)
-class SplitOptions:
-    """
-    How a track is cut into segments.
-
-    Attributes:
-        overlap: fraction that neighbouring segments share, 0 <= overlap < 1.
-        segment: seconds the network sees at once, at most the model's own; None for the model's own.
-        shifts: passes with moved segments that are averaged; 1 for none moved.
-
-    Raises:
-        UsageError: for values outside of these.
-    """
-
-    overlap: float = 0.25
-    segment: float | None = None
-    shifts: int = 1
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.overlap < 1:
-            raise UsageError(f"--overlap must be at least 0 and below 1, not {self.overlap:g}.")
-        if self.segment is not None and not 0 < self.segment < inf:
-            raise UsageError(f"--segment must be a number of seconds above 0, not {self.segment:g}.")
-        if not 1 <= self.shifts <= _MAX_SHIFTS:
-            raise UsageError(f"--shifts must be a whole number from 1 to {_MAX_SHIFTS}, not {self.shifts}.")
 
 
 class Separator:
@@ -67,13 +38,13 @@ class Separator:
     Args:
         bag: the networks.
         sources: those wanted; all by default. Only the networks they need are run.
-        device, precision, batch_size: see `stemsplit.compute.choose`.
+        compute: where and how to run; `stemsplit.compute.choose()` by default.
         options: how tracks are cut.
         listener: told what happens while work runs.
 
     Raises:
         UnknownSourceError: for a source the model does not separate.
-        UsageError: for a device that is not here or an option out of range.
+        UsageError: for a segment that the model cannot see.
     """
 
     def __init__(
@@ -81,9 +52,7 @@ class Separator:
         bag: Bag,
         *,
         sources: Collection[str] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        batch_size: int | str = "auto",
+        compute: Compute | None = None,
         options: SplitOptions | None = None,
         listener: Listener = ignore,
     ) -> None:
@@ -92,8 +61,7 @@ class Separator:
         self.sources = _ordered(bag.sources, sources)
         indices = [bag.sources.index(source) for source in self.sources]
         self.passes = _passes(bag, indices, self.options)
-        chosen = compute.choose(device, precision, batch_size)
-        self.engine = Engine(bag.networks, indices, chosen, listener)
+        self.engine = Engine(bag.networks, indices, compute or choose(), listener)
 
     @classmethod
     def load(
@@ -130,17 +98,9 @@ class Separator:
             ModelError: for a model that cannot be fetched, checked or read.
         """
         options = SplitOptions(overlap, segment, shifts)
-        compute.choose(device, precision, batch_size)  # a wrong choice is told before anything is fetched
+        compute = choose(device, precision, batch_size)
         bag = load_bag(find_model(model), sources=sources, offline=offline, listener=listener)
-        return cls(
-            bag,
-            sources=sources,
-            device=device,
-            precision=precision,
-            batch_size=batch_size,
-            options=options,
-            listener=listener,
-        )
+        return cls(bag, sources=sources, compute=compute, options=options, listener=listener)
 
     @property
     def sample_rate(self) -> int:

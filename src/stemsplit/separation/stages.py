@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
@@ -68,11 +69,13 @@ class WriteBehind:
     """
     Runs tasks one after another on a thread of its own; `submit` waits while too many are pending.
 
-    Leaving the `with` block waits for all tasks; leaving it by an exception drops those not yet begun.
+    Leaving the `with` block waits for all tasks. Leaving it by an exception, or being interrupted while it waits,
+    drops those not yet begun, and calls `cancel`, from the leaving thread, to cut the running one short.
     """
 
-    def __init__(self, pending: int) -> None:
+    def __init__(self, pending: int, cancel: Callable[[], None] = lambda: None) -> None:
         self._tasks: queue.Queue[Callable[[], None] | None] = queue.Queue(pending)
+        self._cancel = cancel
         self._error: BaseException | None = None
         self._dropped = False
         self._thread = threading.Thread(target=self._run, name="write-behind", daemon=True)
@@ -88,15 +91,26 @@ class WriteBehind:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        self._dropped = kind is not None
-        self._tasks.put(None)
-        self._thread.join()
+        try:
+            if kind is None:
+                self._tasks.put(None)
+                self._thread.join()
+        finally:
+            if self._thread.is_alive():
+                self._drop()
         if error is None and self._error is not None:
             raise self._error
 
+    def _drop(self) -> None:
+        self._dropped = True
+        self._cancel()
+        with suppress(queue.Full):  # else the thread is not waiting, and finds out by itself
+            self._tasks.put_nowait(None)
+        self._thread.join()
+
     def _run(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            if self._dropped or self._error is not None:
+        while (task := self._tasks.get()) is not None and not self._dropped:
+            if self._error is not None:
                 continue  # empty the queue, so that nobody waits for a place in it
             try:
                 task()

@@ -1,44 +1,13 @@
 """From sources at the network's rate to stem files: rate, channels, names."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from stemsplit.audio.blocks import Block
 from stemsplit.audio.channels import to_mono
-from stemsplit.audio.formats import Encoding
 from stemsplit.audio.resample import Resampler
 from stemsplit.audio.writer import TrackWriter, WrittenTrack
-
-
-@dataclass(frozen=True)
-class StemOptions:
-    """
-    How stems are written.
-
-    Attributes:
-        output: folder below which every track gets its own.
-        encoding: format and bit depth.
-        sample_rate: Hz, or "keep" for the input's, or "model" for the network's.
-        clip: "gain" for one common gain per track where a stem would clip, "none" for none.
-        overwrite: replace stems that exist.
-    """
-
-    output: Path
-    encoding: Encoding
-    sample_rate: int | Literal["keep", "model"] = "keep"
-    clip: Literal["gain", "none"] = "gain"
-    overwrite: bool = False
-
-    def path(self, track: str, stem: str) -> Path:
-        """Where a stem of a track goes."""
-        return self.output / track / f"{stem}{self.encoding.extension}"
-
-    def rate(self, kept: int, model: int) -> int:
-        """The stems' sample rate in Hz, for an input of `kept` Hz and a network of `model` Hz."""
-        rates = {"keep": kept, "model": model}
-        return self.sample_rate if isinstance(self.sample_rate, int) else rates[self.sample_rate]
+from stemsplit.separation.options import StemOptions
 
 
 class StemSink:
@@ -92,6 +61,10 @@ class StemSink:
         for stem, resampler in self._resamplers.items():
             self._writer.write(stem, resampler.flush())
         return self._writer.finish()
+
+    def cancel(self) -> None:
+        """Have `write` or `finish` give up soon, with an EncodeError; may be called from any thread."""
+        self._writer.cancel()
 
     def abort(self) -> None:
         """Remove whatever is unfinished."""

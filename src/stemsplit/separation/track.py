@@ -1,7 +1,7 @@
 """One file on its way: statistics, read, separate, write."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -10,14 +10,15 @@ from torch import Tensor
 
 from stemsplit.audio.reader import open_audio
 from stemsplit.audio.writer import check_target
-from stemsplit.errors import DecodeError, TrackError
+from stemsplit.errors import DecodeError, EncodeError, TrackError
 from stemsplit.events import Listener, TrackEnded, TrackProgress, TrackStarted, Warned
 from stemsplit.separation.mixture import Mixture
+from stemsplit.separation.options import StemOptions
 from stemsplit.separation.plan import PlannedTrack
 from stemsplit.separation.report import TrackReport
 from stemsplit.separation.segments import OverlapAdd, Segment, cut
 from stemsplit.separation.separator import Separator
-from stemsplit.separation.stems import StemOptions, StemSink
+from stemsplit.separation.stems import StemSink
 
 
 class TrackJob:
@@ -26,13 +27,22 @@ class TrackJob:
 
     Three threads carry every stretch of audio, one after another: `segments` reads, `join` computes, and
     `write`, `finish` and `fail` write. The last three belong to one thread; `report` is there when it has ended.
+    No stem may replace one of `inputs` (absolute paths), the songs of the same command.
     """
 
-    def __init__(self, track: PlannedTrack, separator: Separator, options: StemOptions, listener: Listener) -> None:
+    def __init__(
+        self,
+        track: PlannedTrack,
+        separator: Separator,
+        options: StemOptions,
+        inputs: Collection[Path],
+        listener: Listener,
+    ) -> None:
         self.track = track
         self.report: TrackReport | None = None
         self._separator = separator
         self._options = options
+        self._inputs = inputs
         self._listener = listener
         self._targets = {source: options.path(track.name, source) for source in separator.sources}
         self._warnings: list[str] = []
@@ -49,8 +59,7 @@ class TrackJob:
             TrackError: for an input that cannot be decoded or stems that may not be written.
         """
         self._began = time.perf_counter()
-        for target in self._targets.values():
-            check_target(target, overwrite=self._options.overwrite)
+        self._check_targets()
         with open_audio(self.track.path) as reader:
             model_rate, kept_rate = self._separator.sample_rate, reader.info.sample_rate
             mixture = Mixture.measured(reader, model_rate)
@@ -101,10 +110,21 @@ class TrackJob:
             self.abort()
             self._end("failed", {}, error=str(error))
 
+    def cancel(self) -> None:
+        """Have the writing thread give up soon; may be called from any thread."""
+        if self._sink is not None:
+            self._sink.cancel()
+
     def abort(self) -> None:
         """Remove whatever is unfinished."""
         if self._sink is not None and self.report is None:
             self._sink.abort()
+
+    def _check_targets(self) -> None:
+        for target in self._targets.values():
+            check_target(target, overwrite=self._options.overwrite)
+            if target.resolve() in self._inputs:
+                raise EncodeError(f"{target}: is itself one of the songs to split. Choose another output folder.")
 
     def _announce(self, seconds: float, warnings: Sequence[str]) -> None:
         self._audio_seconds = seconds

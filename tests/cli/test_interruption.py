@@ -1,0 +1,73 @@
+"""Ctrl-C and SIGTERM end the program soon, with the exit codes of their signals, and leave nothing half-written."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cli.program import PROGRAM, SECONDS
+from signals import noise, write_sound
+
+SIGNALS = [pytest.param(signal.SIGINT, 130, id="SIGINT"), pytest.param(signal.SIGTERM, 143, id="SIGTERM")]
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert process.poll() is None, "it ended before it could be interrupted"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def parts(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.name.startswith(".")]
+
+
+def bytes_written(folder: Path) -> int:
+    return sum(path.stat().st_size for path in parts(folder) if path.exists())
+
+
+def interrupted(
+    number: signal.Signals, words: list[str], until: Callable[[], bool], delay: float
+) -> tuple[int, str, str]:
+    """Exit code and output of a run that gets a signal a moment after something is so."""
+    process = subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(until, process)
+        time.sleep(delay)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_while_the_stems_are_finished(number: signal.Signals, code: int, here: Path, small: Path) -> None:
+    """The gain is known and the files are being written, which takes a while for a long song."""
+    write_sound(here / "song.wav", noise(2, 12 * 44_100), subtype="PCM_16")
+    out = here / "out"
+    words = ["-m", str(small), "song.wav", "-o", "out", "--sample-rate", "384000", "--overlap", "0", "--json"]
+    assert interrupted(number, words, lambda: bytes_written(out) > 0, 0.1) == (code, "", "")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_while_separating(number: signal.Signals, code: int, here: Path, small: Path) -> None:
+    write_sound(here / "short.wav", noise(2, 4_410), subtype="PCM_16")
+    write_sound(here / "long.wav", noise(2, 60 * 44_100), subtype="PCM_16")
+    out = here / "out"
+    ended, _, err = interrupted(
+        number,
+        ["-m", str(small), "short.wav", "long.wav", "-o", "out"],
+        lambda: (out / "short/vocals.wav").exists() and (out / "long").exists(),
+        0.3,
+    )
+    assert ended == code
+    assert len(err.splitlines()) == 1  # of the song that was finished
+    assert [path.name for path in out.iterdir()] == ["short"]
+    assert {path.name for path in (out / "short").iterdir()} == {"drums.wav", "bass.wav", "other.wav", "vocals.wav"}
