@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 
 from cli.program import FOUR, Result, Sound, assert_one_sentence, rms, stem_bytes, stems, stemsplit
 from signals import noise, stereo_tones, write_sound
@@ -166,9 +167,7 @@ def longer(here: Path) -> Path:
         ["--overlap", "0.5"],
         ["--overlap", "0.9"],
         ["--segment", "0.5"],
-        ["--segment", "0.1"],
         ["--shifts", "2"],
-        ["--shifts", "3", "--overlap", "0"],
     ],
 )
 def test_how_a_song_is_cut(options: list[str], longer: Path, stems_of: Stems) -> None:
@@ -224,7 +223,7 @@ def test_precision(precision: str, song: Path, here: Path, split: Split, stems_o
     exact = stems_of("--bit-depth", "32f")
     result = split("song.wav", "--bit-depth", "32f", "--precision", precision, "--device", "cpu", "--json")
     assert result.code == 0
-    assert result.report["precision"] == (result.report["precision"] if precision == "auto" else precision)
+    assert result.report["precision"] in (["fp32", "bf16"] if precision == "auto" else [precision])
     for name, stem in stems(here / "separated/song").items():
         assert np.isfinite(stem.samples).all()
         error = rms(stem.samples - exact[name].samples) / exact[name].level
@@ -243,8 +242,6 @@ def test_only_the_networks_that_are_needed_run(
 
 
 def test_offline_without_the_model(song: Path, here: Path) -> None:
-    from huggingface_hub import constants
-
     result = stemsplit("song.wav", "--offline")
     assert result.code == 1
     assert_one_sentence(result, "955717e8.safetensors", constants.HF_HUB_CACHE, "--offline", "Run once online")
