@@ -1,5 +1,5 @@
 """
-Device, precision, threads and batch size: decided here, asked for everywhere.
+Device, precision and batch size: decided here, asked for everywhere.
 
 Importing this module does not import torch; calling it does.
 """
@@ -7,6 +7,8 @@ Importing this module does not import torch; calling it does.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,8 +57,8 @@ def choose(device: str = "auto", precision: str = "auto", batch_size: int | str 
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:N" or "mps".
         precision: "auto" (fp16 on a GPU, bf16 on a CPU that computes in it natively, else fp32) or one of
             `PRECISIONS`.
-        batch_size: segments per forward pass, or "auto" (what fits the free memory of a GPU; 1 on a CPU,
-            whose cores one segment already fills).
+        batch_size: segments per forward pass, or "auto" (what fits the free memory of a GPU). On a CPU it is always
+            1: one segment keeps all cores busy, and there kernels round an item differently by its place in a batch.
 
     Raises:
         UsageError: for a device that is not here, or a value that makes no sense.
@@ -66,7 +68,7 @@ def choose(device: str = "auto", precision: str = "auto", batch_size: int | str 
     return Compute(
         name,
         _fastest_precision(name) if precision == "auto" else precision,
-        batch_size if isinstance(batch_size, int) else _fitting_batch(name),
+        _fitting_batch(name) if name == "cpu" or not isinstance(batch_size, int) else batch_size,
     )
 
 
@@ -83,6 +85,19 @@ def check_choice(device: str, precision: str, batch_size: int | str) -> None:
         raise UsageError(f"--precision must be auto, {', '.join(PRECISIONS)}, not {precision!r}.")
     if batch_size != "auto" and not (isinstance(batch_size, int) and batch_size >= 1):
         raise UsageError(f"--batch-size must be auto or a whole number from 1, not {batch_size!r}.")
+
+
+@contextmanager
+def full_float32(compute: Compute) -> Iterator[None]:
+    """Within it, fp32 on a GPU means fp32: by default cuDNN rounds the inputs of convolutions to 10 bits (TF32)."""
+    import torch
+
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = before and compute.precision != "fp32"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _device(wanted: str) -> str:

@@ -15,7 +15,6 @@ from networks import KnownNetwork
 from stemsplit.compute import Compute
 from stemsplit.errors import ModelError
 from stemsplit.events import Event, Warned
-from stemsplit.separation import engine as engine_module
 from stemsplit.separation.engine import Engine
 from stemsplit.separation.segments import OverlapAdd, Pass, Segment, cut
 from stemsplit.separation.statistics import Statistics
@@ -23,16 +22,8 @@ from stemsplit.separation.statistics import Statistics
 FRAMES = 4096
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _batched() -> Iterator[None]:
-    """The CPU of the tests takes whole batches, as a GPU does."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine_module, "_ONE_BY_ONE", ())
-        yield
-
-
 def _engine(*networks: nn.Module, batch: int = 2, precision: str = "fp32", listener: Any = print) -> Engine:
-    return Engine(cast(Any, networks), [0], Compute("cpu", precision, batch), listener)
+    return Engine(cast(Any, networks), Compute("cpu", precision, batch), listener)
 
 
 def _segments(*tracks: str, per_track: int = 1, networks: int = 1) -> Iterator[Segment]:
@@ -57,7 +48,7 @@ def test_whoever_shares_the_batch_the_song_comes_back(lengths: list[int], batch:
     joined = [OverlapAdd(s, [run]) for s in statistics]
     parts: list[list[Tensor]] = [[] for _ in songs]
     stream = (segment for i, song in enumerate(songs) for segment in cut(i, [song], statistics[i], [run]))
-    for segment, answer in _engine(KnownNetwork(FRAMES), batch=batch).run(stream):
+    for segment, answer in _engine(KnownNetwork(FRAMES), batch=batch).run(stream, [0]):
         index = cast(int, segment.track)
         parts[index].append(joined[index].add(segment.window, answer))
     for song, pieces in zip(songs, parts, strict=True):
@@ -67,22 +58,14 @@ def test_whoever_shares_the_batch_the_song_comes_back(lengths: list[int], batch:
 
 def test_segments_come_back_in_order_and_share_batches() -> None:
     network = KnownNetwork(FRAMES)
-    answers = list(_engine(network, batch=4).run(_segments("a", "b", "c", per_track=2)))
+    answers = list(_engine(network, batch=4).run(_segments("a", "b", "c", per_track=2), [0]))
     assert [(s.track, s.window.index) for s, _ in answers] == [(t, i) for t in "abc" for i in (0, 1)]
     assert network.shapes == [(4, 2, FRAMES)] * 2, "every forward pass has the chosen shape, the last one too"
 
 
-def test_a_cpu_computes_a_batch_segment_by_segment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "_ONE_BY_ONE", ("cpu",))
-    network = KnownNetwork(FRAMES)
-    answers = list(_engine(network, batch=4).run(_segments("a", "b", "c", per_track=2)))
-    assert [(s.track, s.window.index) for s, _ in answers] == [(t, i) for t in "abc" for i in (0, 1)]
-    assert network.shapes == [(1, 2, FRAMES)] * 6
-
-
 def test_the_members_of_a_bag_see_their_own_segments() -> None:
     doubled = KnownNetwork(FRAMES, function=lambda mixture: 2 * mixture)
-    for segment, answer in _engine(KnownNetwork(FRAMES), doubled).run(_segments("a", per_track=3, networks=2)):
+    for segment, answer in _engine(KnownNetwork(FRAMES), doubled).run(_segments("a", per_track=3, networks=2), [0]):
         factor = 1 + segment.window.run.network
         torch.testing.assert_close(answer[0], factor * segment.samples)
 
@@ -111,7 +94,7 @@ OUT_OF_MEMORY = [
 def test_out_of_memory_halves_the_batch_and_says_so(error: Exception) -> None:
     events: list[Event] = []
     engine = _engine(_Narrow(2, error), batch=8, listener=events.append)
-    answers = list(engine.run(_segments(*"abcdefghijk")))
+    answers = list(engine.run(_segments(*"abcdefghijk"), [0]))
     assert [s.track for s, _ in answers] == list("abcdefghijk")
     for segment, answer in answers:
         torch.testing.assert_close(answer[0], segment.samples)
@@ -122,12 +105,12 @@ def test_out_of_memory_halves_the_batch_and_says_so(error: Exception) -> None:
 def test_one_segment_that_does_not_fit_is_a_sentence() -> None:
     engine = _engine(_Narrow(0, OUT_OF_MEMORY[0]), listener=lambda _: None)
     with pytest.raises(ModelError, match="not enough memory"):
-        list(engine.run(_segments("a")))
+        list(engine.run(_segments("a"), [0]))
 
 
 def test_other_errors_of_torch_are_not_taken_for_want_of_memory() -> None:
     with pytest.raises(RuntimeError, match="shapes"):
-        list(_engine(_Narrow(0, RuntimeError("shapes do not match"))).run(_segments("a")))
+        list(_engine(_Narrow(0, RuntimeError("shapes do not match"))).run(_segments("a"), [0]))
 
 
 def _overflowing(mixture: Tensor, weight: nn.Parameter) -> Tensor:
@@ -144,7 +127,7 @@ def test_what_overflows_is_computed_again_in_full_precision() -> None:
     # the copy in half precision must not look at the original's weight
     half = cast(Any, engine._networks[0])
     half.function = partial(_overflowing, weight=half.weight)
-    for segment, answer in engine.run(_segments("a")):
+    for segment, answer in engine.run(_segments("a"), [0]):
         torch.testing.assert_close(answer[0], segment.samples, atol=1e-4, rtol=1e-3)
     assert len(events) == 1
 
@@ -152,4 +135,4 @@ def test_what_overflows_is_computed_again_in_full_precision() -> None:
 def test_a_network_without_finite_answers_is_refused() -> None:
     network = KnownNetwork(FRAMES, function=lambda mixture: mixture * torch.nan)
     with pytest.raises(ModelError, match="not finite"):
-        list(_engine(network).run(_segments("a")))
+        list(_engine(network).run(_segments("a"), [0]))

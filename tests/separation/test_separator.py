@@ -115,6 +115,25 @@ def test_a_shorter_segment_is_what_the_network_sees() -> None:
     assert {shape[-1] for shape in network.shapes} == {22_050}
 
 
+def test_sources_can_be_chosen_for_one_call_too() -> None:
+    drums, vocals = KnownNetwork(FRAMES), KnownNetwork(FRAMES)
+    separator = Separator(bag(drums, vocals, weights=((1.0, 0.0), (0.0, 1.0))), compute=CPU)
+    assert list(separator(_song(), sources=["vocals"])) == ["vocals"]
+    assert not drums.shapes, "a network that no wanted source needs is not run"
+    with pytest.raises(UnknownSourceError, match="piano"):
+        separator(_song(), sources=["piano"])
+
+
+def test_a_mixture_of_another_floating_type_is_taken() -> None:
+    song = torch.from_numpy(_song())
+    torch.testing.assert_close(_separator()(song.bfloat16())["drums"], song.bfloat16().float(), atol=1e-5, rtol=0)
+
+
+def test_no_source_at_all_is_refused() -> None:
+    with pytest.raises(UnknownSourceError):
+        _separator(sources=[])
+
+
 def test_an_unknown_source_is_named() -> None:
     with pytest.raises(UnknownSourceError, match="piano"):
         _separator(sources=["piano"])

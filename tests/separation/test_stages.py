@@ -1,5 +1,6 @@
 """Threads that read ahead and write behind: order, bounds, errors, ending early."""
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -100,6 +101,22 @@ def test_an_error_in_the_block_drops_what_is_queued() -> None:
     with pytest.raises(KeyError, match="interrupted"):
         work()
     assert done == []
+
+
+def test_an_interrupted_wait_at_the_end_cancels_and_waits_on() -> None:
+    """As Ctrl-C does while the last files are finished."""
+    gate, finished = threading.Event(), threading.Event()
+
+    def task() -> None:
+        gate.wait(10)
+        time.sleep(0.3)
+        finished.set()
+
+    timer = threading.Timer(0.3, partial(signal.raise_signal, signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt), WriteBehind(1, cancel=gate.set) as worker:
+        worker.submit(task)
+    assert finished.is_set()
 
 
 def _wait(gate: threading.Event) -> None:

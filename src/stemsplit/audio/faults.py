@@ -4,6 +4,8 @@ import errno
 import os
 from pathlib import Path
 
+from stemsplit.errors import DecodeError
+
 _REASONS = {
     errno.ENOENT: "there is no such file. Check the name",
     errno.EISDIR: "this is a folder, not a file. Name a file inside it",
@@ -21,6 +23,14 @@ _REASONS = {
 def shown(path: Path) -> str:
     """The path as text that any terminal takes: bytes that are no text become a replacement character."""
     return os.fsencode(path).decode("utf-8", "replace")
+
+
+def check_exists(path: Path) -> None:
+    """Raises DecodeError for an input that is not there, or cannot be asked for."""
+    try:
+        path.stat()
+    except OSError as error:
+        raise DecodeError(f"{shown(path)}: {reason(error)}.") from error
 
 
 def reason(error: OSError) -> str:

@@ -44,7 +44,7 @@ def bench(
     from stemsplit.separation.separator import Separator
     from stemsplit.weights.bag import find_model, load_bag
 
-    with Console("json" if json else "human", verbose=verbose) as console:
+    with Console("json" if json else "human") as console:
         options = SplitOptions(overlap, segment)
         compute = choose(device, precision, batch_size)
         bag = _random_bag() if model is None else load_bag(find_model(model), offline=offline, listener=console.listen)

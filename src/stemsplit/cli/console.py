@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
@@ -42,11 +42,15 @@ class Console:
     Says what happens, in one of three modes; a listener for events.
 
     A context manager: leaving it takes the bars off the screen.
+
+    Attributes:
+        tracebacks: whether errors come with tracebacks, for all consoles of the process (`--verbose`).
     """
 
-    def __init__(self, mode: Mode = "human", *, verbose: bool = False) -> None:
+    tracebacks: ClassVar[bool] = False
+
+    def __init__(self, mode: Mode = "human") -> None:
         self.mode = mode
-        self.verbose = verbose
         self._talk = RichConsole(stderr=True, highlight=False, soft_wrap=True)
         self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
@@ -86,8 +90,10 @@ class Console:
     def busy(self, what: str) -> Iterator[None]:
         """Show that something of unknown length is going on."""
         task = self._progress.add_task(what, total=None, unit="")
-        yield
-        self._progress.remove_task(task)
+        try:
+            yield
+        finally:
+            self._progress.remove_task(task)
 
     def report(self, report: TrackReport) -> None:
         """Say what became of a track: one object in json mode, else one line."""

@@ -16,7 +16,7 @@ def models(
     """List the models of the catalogue: names, sources, size, whether cached, licence."""
     from stemsplit.weights.listing import list_models
 
-    console = Console("json" if json else "human", verbose=verbose)
+    console = Console("json" if json else "human")
     known = list_models()
     if json:
         for model in known:
@@ -44,6 +44,6 @@ def download(
     """Fetch models ahead of time, or check those that are here."""
     from stemsplit.weights.listing import download as fetch_models
 
-    with Console("quiet" if quiet else "human", verbose=verbose) as console:
+    with Console("quiet" if quiet else "human") as console:
         fetch_models(names, console.listen, offline=offline)
         console.say(f"{', '.join(names)}: complete and checked.")

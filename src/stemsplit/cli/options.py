@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from stemsplit.cli.console import Console
+
 
 def _batch_size(text: str) -> int | str:
     if text == "auto":
@@ -14,6 +16,11 @@ def _batch_size(text: str) -> int | str:
         raise typer.BadParameter(f"{text!r} is neither auto nor a whole number.") from None
 
 
+def _show_tracebacks(wanted: bool) -> bool:
+    Console.tracebacks = wanted
+    return wanted
+
+
 Model = Annotated[str, typer.Option("--model", "-m", metavar="NAME|PATH|USER/REPO", help="See `stemsplit models`.")]
 Overlap = Annotated[float, typer.Option(metavar="X", help="Fraction that neighbouring segments share, below 1.")]
 Segment = Annotated[
@@ -21,7 +28,7 @@ Segment = Annotated[
     typer.Option(metavar="SECONDS", help="Segment length, at most the model's (the default).", show_default=False),
 ]
 BatchSize = Annotated[
-    str, typer.Option(metavar="auto|N", parser=_batch_size, help="Segments per pass through the network.")
+    str, typer.Option(metavar="auto|N", parser=_batch_size, help="Segments per pass through the network on a GPU.")
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]|mps", help="Where to run.")]
 Precision = Annotated[
@@ -33,4 +40,6 @@ Precision = Annotated[
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Use only model files that are on this machine.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show tracebacks.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show tracebacks.", callback=_show_tracebacks, is_eager=True)
+]

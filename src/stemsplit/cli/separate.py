@@ -101,7 +101,7 @@ def separate(
         check_sources(wanted, found.sources)
     check_writable(output)
     tracks, reports = split_missing(plan_tracks(inputs))
-    with Console(mode, verbose=verbose) as console:
+    with Console(mode) as console:
         for report in reports:
             console.report(report)
         if tracks:

@@ -19,8 +19,8 @@ HOP = N_FFT // 4  # 1024 frames, 23 ms
 BINS = N_FFT // 2  # the topmost of N_FFT / 2 + 1 is dropped
 _MARGIN = 3 * HOP // 2  # what a window that is centred on the middle of a hop reaches beyond it
 _SCALE = N_FFT**-0.5  # the transform is orthonormal
-# Squared periodic Hann windows a quarter of their length apart sum to 4 x 3/8. Every frame that is kept lies
-# under four windows, so this one number replaces the envelope that a general inverse has to compute.
+# Squared periodic Hann windows a quarter of their length apart sum to 4 x 3/8, and that is what the inverse divides by
+# everywhere: the reference takes two silent frames to lie beyond either end, so near the ends a signal is faded.
 _WINDOW_SUM = 1.5
 
 
@@ -40,7 +40,7 @@ def spectrogram(signal: Tensor) -> Tensor:
 
 def inverse_spectrogram(spectrum: Tensor, length: int) -> Tensor:
     """
-    Signal of `length` frames whose `spectrogram` is nearest to `spectrum`.
+    Signal of `length` frames with the given `spectrogram`; about two hops at either end are faded.
 
     Shape:
         spectrum: [B, F, N, 2 C]; result: [B, C, length].

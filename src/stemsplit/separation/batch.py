@@ -1,7 +1,6 @@
 """Many tracks through one engine: decoding ahead, writing behind, one track's failure its own."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -67,9 +66,9 @@ def separate_tracks(
 
     try:
         with WriteBehind(_PENDING_WRITES, cancel) as writer:
-            ahead = 2 * separator.engine.compute.batch_size
-            with closing(prefetch(segments(writer), ahead)) as supply:
-                for segment, answer in separator.engine.run(supply):
+            supply = prefetch(segments(writer), 2 * separator.engine.compute.batch_size)
+            try:
+                for segment, answer in separator.engine.run(supply, separator.indices):
                     job = segment.track
                     assert isinstance(job, TrackJob)
                     if job.report is None:
@@ -78,6 +77,11 @@ def separate_tracks(
                         if complete:
                             writer.submit(partial(step, job, job.finish))
                     yield from _drain(ended)
+            except BaseException:
+                cancel()
+                raise
+            finally:
+                supply.close()
         yield from _drain(ended)
     finally:
         for job in running:
@@ -90,32 +94,29 @@ def separate_file(
     *,
     model: str = "htdemucs",
     stems: Collection[str] | None = None,
-    separator: Separator | None = None,
-    options: StemOptions | None = None,
+    overwrite: bool = False,
     listener: Listener = ignore,
 ) -> TrackReport:
     """
-    Split one file into stem files, `output/<track>/<stem>.wav` by default.
+    Split one file into stem files, `output/<track>/<stem>.wav`; `separate_tracks` does more, with a loaded model.
 
     Args:
         path: a file of any format that libsndfile or ffmpeg reads.
-        output: the folder below which the track gets its own; not looked at with `options`.
-        model: as in `Separator.load`, with everything decided automatically.
+        output: the folder below which the track gets its own.
+        model: as in `Separator.load`; all else is decided automatically.
         stems: those wanted; all the model's sources by default.
-        separator: one already loaded, for more than one file or for other settings, instead of `model` and
-            `stems`.
-        options: format, rate, clipping and overwriting.
+        overwrite: replace stems that exist.
         listener: told what happens.
 
     Raises:
         TrackError: if the file cannot be read or its stems not be written; then no stem is left.
         UsageError, ModelError: as `Separator.load`.
     """
-    options = options or StemOptions(Path(output), Encoding())
-    separator = separator or Separator.load(model, sources=stems, listener=listener)
+    separator = Separator.load(model, sources=stems, listener=listener)
+    options = StemOptions(Path(output), Encoding(), overwrite=overwrite)
     (report,) = separate_tracks(plan_tracks([Path(path)]), separator, options, listener)
-    if report.error is not None:
-        raise TrackError(report.error)
+    if report.failure is not None:
+        raise report.failure
     return report
 
 

@@ -1,8 +1,8 @@
 """
 Segments of any tracks through the networks, in batches.
 
-Every forward pass has the same shape: the chosen batch, padded with zeros where it is not full; or, on a CPU, one
-segment. So a result does not depend on who shares the batch.
+Every forward pass has the chosen batch shape, padded with zeros where it is not full. So a result does not depend on
+who shares the batch, and a network sees one shape only.
 
 Shapes: B batch, S wanted sources, C channels, T segment frames.
 """
@@ -15,15 +15,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from stemsplit.compute import Compute
+from stemsplit.compute import Compute, full_float32
 from stemsplit.errors import ModelError
 from stemsplit.events import Listener, Warned, ignore
 from stemsplit.model.htdemucs import HTDemucs
 from stemsplit.separation.segments import Segment
-
-# Where a batch is computed segment by segment: there, kernels round an item differently by its place in a batch,
-# and one segment keeps all cores busy anyway.
-_ONE_BY_ONE = ("cpu",)
 
 
 class Engine:
@@ -32,27 +28,27 @@ class Engine:
 
     Args:
         networks: float32, on the CPU; kept there as the reference to fall back to.
-        sources: indices of the sources wanted of every network.
         compute: where and how to run. `engine.compute` tells what is in force after running out of memory.
         listener: told of fall-backs.
+
+    Raises:
+        ModelError: if not even the CPU has room for the networks.
     """
 
-    def __init__(
-        self,
-        networks: Sequence[HTDemucs],
-        sources: Sequence[int],
-        compute: Compute,
-        listener: Listener = ignore,
-    ) -> None:
+    def __init__(self, networks: Sequence[HTDemucs], compute: Compute, listener: Listener = ignore) -> None:
         self.compute = compute
         self._reference = networks
-        self._sources = list(sources)
+        self._exact: dict[int, HTDemucs] = {}  # copies on the device for what overflows in reduced precision
         self._listener = listener
-        self._place()
+        self._networks = self._placed()
 
-    def run(self, segments: Iterable[Segment]) -> Iterator[tuple[Segment, Tensor]]:
+    def run(self, segments: Iterable[Segment], sources: Sequence[int]) -> Iterator[tuple[Segment, Tensor]]:
         """
         Separate a stream of segments; each comes back with its sources, in the order given per network.
+
+        Args:
+            segments: of any tracks.
+            sources: indices of those wanted of every network.
 
         Shape:
             every answer is [S, C, T] float32 on the engine's device.
@@ -66,52 +62,59 @@ class Engine:
             batch = waiting.setdefault(network, [])
             batch.append(segment)
             if len(batch) >= self.compute.batch_size:
-                yield from self._separate(network, waiting.pop(network))
+                yield from self._separate(network, waiting.pop(network), sources)
         for network in sorted(waiting):
-            yield from self._separate(network, waiting[network])
+            yield from self._separate(network, waiting[network], sources)
 
-    def _place(self) -> None:
-        compute = self.compute
-        if compute.device == "cpu" and compute.precision == "fp32":
-            self._networks = list(self._reference)
-        else:
-            self._networks = [copy.deepcopy(network).to(compute.device, compute.dtype) for network in self._reference]
+    def _placed(self) -> list[HTDemucs]:
+        """The networks where and as they run."""
+        while True:
+            try:
+                return [self._moved(network, self.compute.dtype) for network in self._reference]
+            except (MemoryError, RuntimeError) as error:
+                failure = error
+            self._shrink(failure)
 
-    def _separate(self, network: int, batch: list[Segment]) -> Iterator[tuple[Segment, Tensor]]:
+    def _moved(self, network: HTDemucs, dtype: torch.dtype) -> HTDemucs:
+        if self.compute.device == "cpu" and dtype == torch.float32:
+            return network
+        return copy.deepcopy(network).to(self.compute.device, dtype)
+
+    def _separate(self, network: int, batch: list[Segment], sources: Sequence[int]) -> Iterator[tuple[Segment, Tensor]]:
         done = 0
         while done < len(batch):
             some = batch[done : done + self.compute.batch_size]
-            try:
-                answers = self._forward(network, torch.stack([segment.samples for segment in some]))
-            except (MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
-                    raise
-                self._shrink(error)
-                continue
-            yield from zip(some, answers, strict=False)
-            done += len(some)
+            answers = self._attempt(network, torch.stack([segment.samples for segment in some]))
+            if answers is not None:
+                yield from zip(some, answers[:, list(sources)], strict=True)
+                done += len(some)
 
-    def _forward(self, network: int, samples: Tensor) -> Tensor:
-        """Shape: [up to B, C, T] -> [as many, S, C, T]."""
-        with torch.inference_mode():
-            answers = self._answers(self._networks[network], samples)
-            return answers if answers.isfinite().all() else self._in_full_precision(network, samples)
+    def _attempt(self, network: int, samples: Tensor) -> Tensor | None:
+        """The answers [up to B, all sources, C, T]; None if memory ran out and another attempt may do."""
+        try:
+            with torch.inference_mode(), full_float32(self.compute):
+                answers = self._answers(self._networks[network], samples)
+                return answers if answers.isfinite().all() else self._in_full_precision(network, samples)
+        except (MemoryError, RuntimeError) as error:
+            failure: Exception = error.with_traceback(None)  # which would keep all that was computed so far
+        moved = self.compute.device
+        self._shrink(failure)
+        if self.compute.device != moved:
+            self._networks = self._placed()
+        return None
 
     def _answers(self, network: HTDemucs, samples: Tensor) -> Tensor:
-        if self.compute.device in _ONE_BY_ONE:
-            return torch.cat([network(sample[None])[:, self._sources] for sample in samples])
-        padding = samples.new_zeros(self.compute.batch_size - len(samples), *samples.shape[1:])
-        batch = torch.cat([samples, padding]).to(self.compute.device)
-        answers: Tensor = network(batch)[: len(samples), self._sources]
-        return answers
+        padding = samples.new_zeros(max(0, self.compute.batch_size - len(samples)), *samples.shape[1:])
+        answers: Tensor = network(torch.cat([samples, padding]).to(self.compute.device))
+        return answers[: len(samples)]
 
     def _in_full_precision(self, network: int, samples: Tensor) -> Tensor:
         if self.compute.precision != "fp32":
-            self._listener(
-                Warned(f"{self.compute.precision} overflowed in one batch, which was computed again in fp32.")
-            )
-            reference = copy.deepcopy(self._reference[network]).to(self.compute.device)
-            answers = self._answers(reference, samples)
+            if not self._exact:
+                self._say(f"{self.compute.precision} overflows in parts of this music; these are computed in fp32")
+            if network not in self._exact:
+                self._exact[network] = self._moved(self._reference[network], torch.float32)
+            answers = self._answers(self._exact[network], samples)
             if answers.isfinite().all():
                 return answers
         raise ModelError(
@@ -120,23 +123,23 @@ class Engine:
         )
 
     def _shrink(self, error: Exception) -> None:
-        """After running out of memory: half the batch; at one segment, the CPU."""
+        """After running out of memory: half the batch; at one segment, the CPU. Raises any other error."""
+        if not _is_out_of_memory(error):
+            raise error
         compute = self.compute
         if compute.batch_size > 1:
-            compute = replace(compute, batch_size=compute.batch_size // 2)
-            self._say(f"out of memory on {compute.device}, going on with a batch of {compute.batch_size}")
+            self.compute = replace(compute, batch_size=compute.batch_size // 2)
+            self._say(f"out of memory on {compute.device}, going on with a batch of {self.compute.batch_size}")
         elif compute.device != "cpu":
-            compute = Compute("cpu", "fp32", 1)
-            self._say(f"one segment does not fit the memory of {self.compute.device}, going on on the CPU")
+            self.compute = Compute("cpu", "fp32", 1)
+            self._networks = []
+            self._say(f"one segment does not fit the memory of {compute.device}, going on on the CPU")
         else:
             raise ModelError(
                 "There is not enough memory to separate even one segment; close other programs or try a "
                 "shorter --segment."
             ) from error
-        moved = compute.device != self.compute.device
-        self.compute = compute
-        if moved:
-            self._place()
+        self._exact.clear()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -146,5 +149,10 @@ class Engine:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether torch or Python ran out of memory; torch has a class of its own for it on GPUs only."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether torch or Python ran out of memory; torch has a class of its own for it on CUDA only."""
+    text = str(error).lower()
+    return (
+        isinstance(error, MemoryError | torch.OutOfMemoryError)
+        or "can't allocate memory" in text
+        or "out of memory" in text
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from threading import Event
 from typing import Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from stemsplit.audio.blocks import Block
 from stemsplit.audio.channels import to_stereo
 from stemsplit.audio.reader import Reader
 from stemsplit.audio.resample import resampled
+from stemsplit.errors import DecodeError
 from stemsplit.separation.statistics import Statistics
 
 # A mixture of up to this size (three minutes at 44.1 kHz) is kept from the measuring pass; a longer one is
@@ -34,12 +36,12 @@ class Mixture:
     blocks: Callable[[], Iterator[Block]]
 
     @classmethod
-    def measured(cls, reader: Reader, sample_rate: int) -> Self:
+    def measured(cls, reader: Reader, sample_rate: int, cancelled: Event) -> Self:
         """
         Decode `reader` once to measure it; `sample_rate` is the network's.
 
         Raises:
-            DecodeError: as `Reader.blocks` does.
+            DecodeError: as `Reader.blocks` does, and once `cancelled` is set.
         """
         frames = 0
         kept: list[Block] | None = []
@@ -51,6 +53,8 @@ class Mixture:
         def counted() -> Iterator[Block]:
             nonlocal frames
             for block in reader.blocks():
+                if cancelled.is_set():
+                    raise DecodeError(f"{reader.path}: was cancelled.")
                 frames += block.shape[1]
                 yield to_stereo(block)
 

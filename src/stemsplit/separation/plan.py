@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from stemsplit.audio.faults import check_exists
+from stemsplit.errors import DecodeError
 from stemsplit.separation.report import TrackReport
 
 
@@ -44,11 +46,11 @@ def split_missing(tracks: Iterable[PlannedTrack]) -> tuple[list[PlannedTrack], l
     """Those that exist, and the reports of those that do not: so a mistyped name is told before a model loads."""
     present, reports = [], []
     for track in tracks:
-        if track.path.exists():
+        try:
+            check_exists(track.path)
             present.append(track)
-        else:
-            error = f"{track.path}: no such file. Check the name."
-            reports.append(TrackReport(track.path, track.name, "failed", {}, error=error))
+        except DecodeError as error:
+            reports.append(TrackReport(track.path, track.name, "failed", {}, failure=error))
     return present, reports
 
 

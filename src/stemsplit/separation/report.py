@@ -1,8 +1,10 @@
 """What became of one track, as the API returns it and `--json` prints it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+
+from stemsplit.errors import TrackError
 
 SCHEMA = 1
 
@@ -24,7 +26,7 @@ class TrackReport:
         seconds: wall time from opening the input to the last stem's final name.
         gain_db: common gain put on all stems so that none clips, 0 for none.
         warnings: sentences about this track.
-        error: the sentence that says why it failed.
+        failure: why it failed; `error` is its sentence.
     """
 
     input: Path
@@ -40,11 +42,17 @@ class TrackReport:
     seconds: float | None = None
     gain_db: float | None = None
     warnings: tuple[str, ...] = ()
-    error: str | None = None
+    failure: TrackError | None = None
+
+    @property
+    def error(self) -> str | None:
+        """The sentence that says why it failed."""
+        return None if self.failure is None else str(self.failure)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`, the schema's number first."""
-        values = asdict(self)
+        values = asdict(replace(self, failure=None))
+        del values["failure"]
         values["input"] = str(self.input)
         values["outputs"] = {stem: str(path) for stem, path in self.outputs.items()}
-        return {"schema": SCHEMA, **values}
+        return {"schema": SCHEMA, **values, "error": self.error}

@@ -172,7 +172,9 @@ class OverlapAdd:
         self._mean = statistics.mean
         self._scale = statistics.std + _EPSILON
         self._reached = dict.fromkeys(passes, 0)  # up to where each pass has contributed all it will
-        self._sum: Tensor | None = None
+        # One running sum per network, from `position` on: a network's answers come in a fixed order, those of several
+        # in one that depends on who shares the batches, and sums of floats depend on their order.
+        self._sums: dict[int, Tensor] = {}
 
     @property
     def complete(self) -> bool:
@@ -193,24 +195,27 @@ class OverlapAdd:
         piece = answer[..., window.margin : window.margin + window.frames][..., inside]
         share = torch.tensor(run.shares, dtype=answer.dtype, device=answer.device)[:, None, None]
         weights = run.crossfade(window.index)[inside].to(answer.device)
-        self._stretch(answer, last)[..., first - self.position : last - self.position] += piece * weights * share
+        total = self._stretched(run.network, last - self.position, answer)
+        total[..., first - self.position : last - self.position] += piece * weights * share
+        self._sums[run.network] = total
         self._reached[run] = min(max(0, window.start + run.stride), self.frames)
-        return self._release(min(self._reached.values()))
+        return self._release(min(self._reached.values()), answer)
 
-    def _stretch(self, like: Tensor, end: int) -> Tensor:
-        """The running sum from `position` on, reaching at least to `end`."""
-        if self._sum is None:
-            self._sum = like.new_zeros(*like.shape[:-1], 0)
-        missing = end - self.position - self._sum.shape[-1]
-        if missing > 0:
-            self._sum = torch.cat([self._sum, like.new_zeros(*like.shape[:-1], missing)], dim=-1)
-        return self._sum
+    def _stretched(self, network: int, frames: int, like: Tensor) -> Tensor:
+        """A network's running sum, at least so long, and where `like` is: the engine may have moved."""
+        total = self._sums.get(network, like.new_zeros(*like.shape[:-1], 0)).to(like.device)
+        missing = max(0, frames - total.shape[-1])
+        return torch.cat([total, like.new_zeros(*like.shape[:-1], missing)], dim=-1)
 
-    def _release(self, end: int) -> Tensor:
-        assert self._sum is not None
+    def _release(self, end: int, like: Tensor) -> Tensor:
         count = end - self.position
-        final, self._sum = self._sum[..., :count], self._sum[..., count:].clone()
-        self.position = end
+        final = like.new_zeros(*like.shape[:-1], count)
+        if count:
+            for network in sorted(self._sums):
+                total = self._sums[network].to(like.device)
+                final += total[..., :count]
+                self._sums[network] = total[..., count:].clone()
+            self.position = end
         return final * self._scale + self._mean
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stemsplit.compute import Compute, choose
-from stemsplit.errors import UnknownSourceError, UsageError
+from stemsplit.errors import UsageError
 from stemsplit.events import Listener, ignore
 from stemsplit.model.config import MIN_SEGMENT_FRAMES
 from stemsplit.separation.engine import Engine
@@ -23,6 +23,7 @@ from stemsplit.separation.options import SplitOptions
 from stemsplit.separation.segments import OverlapAdd, Pass, cut
 from stemsplit.separation.statistics import Statistics
 from stemsplit.weights.bag import Bag, find_model, load_bag
+from stemsplit.weights.definition import check_sources
 
 if TYPE_CHECKING:
     from stemsplit.audio.blocks import Block
@@ -59,9 +60,9 @@ class Separator:
         self.bag = bag
         self.options = options or SplitOptions()
         self.sources = _ordered(bag.sources, sources)
-        indices = [bag.sources.index(source) for source in self.sources]
-        self.passes = _passes(bag, indices, self.options)
-        self.engine = Engine(bag.networks, indices, compute or choose(), listener)
+        self.indices = [bag.sources.index(source) for source in self.sources]
+        self.passes = _passes(bag, self.indices, self.options)
+        self.engine = Engine(bag.networks, compute or choose(), listener)
 
     @classmethod
     def load(
@@ -113,51 +114,68 @@ class Separator:
         return self.bag.audio_channels
 
     @overload
-    def __call__(self, mixture: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]: ...
+    def __call__(
+        self, mixture: NDArray[np.float32], *, sources: Collection[str] | None = None
+    ) -> dict[str, NDArray[np.float32]]: ...
     @overload
-    def __call__(self, mixture: Tensor) -> dict[str, Tensor]: ...
-    def __call__(self, mixture: NDArray[np.float32] | Tensor) -> dict[str, NDArray[np.float32]] | dict[str, Tensor]:
+    def __call__(self, mixture: Tensor, *, sources: Collection[str] | None = None) -> dict[str, Tensor]: ...
+    def __call__(
+        self, mixture: NDArray[np.float32] | Tensor, *, sources: Collection[str] | None = None
+    ) -> dict[str, NDArray[np.float32]] | dict[str, Tensor]:
         """
         Separate a whole mixture in memory.
 
+        Args:
+            mixture: at `sample_rate`, numpy or torch, of any floating-point type.
+            sources: those wanted of the separator's; only the networks they need are run.
+
         Shape:
-            mixture: [C, T] float32 at `sample_rate`, numpy or torch; every source the same, of the same type.
+            mixture: [C, T]; every source the same, float32, of the same kind.
 
         Raises:
             ValueError: for no frames, a wrong number of channels, or numbers that are not finite.
+            UnknownSourceError: for a source that the separator does not have.
         """
-        array = mixture.detach().cpu().numpy() if isinstance(mixture, Tensor) else np.asarray(mixture)
-        array = array.astype(np.float32, copy=False)
-        self._check(array)
+        array = mixture.detach().to("cpu", torch.float32).numpy() if isinstance(mixture, Tensor) else mixture
+        array = self._check(np.asarray(array, np.float32))
         blocks = [array[:, i : i + _BLOCK_FRAMES] for i in range(0, array.shape[1], _BLOCK_FRAMES)]
-        parts = list(self.stream(blocks, Statistics.of(blocks)))
-        whole = {source: np.concatenate([part[source] for part in parts], axis=1) for source in self.sources}
+        parts = list(self.stream(blocks, Statistics.of(blocks), sources=sources))
+        whole = {source: np.concatenate([part[source] for part in parts], axis=1) for source in parts[0]}
         if isinstance(mixture, Tensor):
             return {source: torch.from_numpy(signal).to(mixture.device) for source, signal in whole.items()}
         return whole
 
-    def stream(self, blocks: Iterable[Block], statistics: Statistics) -> Iterator[dict[str, Block]]:
+    def stream(
+        self, blocks: Iterable[Block], statistics: Statistics, *, sources: Collection[str] | None = None
+    ) -> Iterator[dict[str, Block]]:
         """
         Separate a mixture of any length in bounded memory.
 
         Args:
             blocks: the mixture at `sample_rate`, [C, T] float32 each.
             statistics: of the same blocks, from a pass before: `Statistics.of(blocks)`.
+            sources: as `__call__`.
 
         Yields:
             consecutive blocks of every source, [C, T] float32.
 
         Raises:
             ValueError: as `__call__`, or if the blocks hold another number of frames than `statistics`.
+            UnknownSourceError: as `__call__`.
         """
         if not statistics.frames:
             raise ValueError("the mixture has no frames")
-        joined = OverlapAdd(statistics, self.passes)
-        segments = cut(None, map(self._check, blocks), statistics, self.passes)
-        for segment, answer in self.engine.run(segments):
+        names, indices, passes = self.sources, self.indices, self.passes
+        if sources is not None:
+            names = _ordered(self.sources, sources)
+            indices = [self.bag.sources.index(source) for source in names]
+            passes = _passes(self.bag, indices, self.options)
+        joined = OverlapAdd(statistics, passes)
+        segments = cut(None, map(self._check, blocks), statistics, passes)
+        for segment, answer in self.engine.run(segments, indices):
             final = joined.add(segment.window, answer)
             if final.shape[-1]:
-                yield dict(zip(self.sources, final.cpu().numpy(), strict=True))
+                yield dict(zip(names, final.cpu().numpy(), strict=True))
 
     def _check(self, block: Block) -> Block:
         if block.ndim != 2 or block.shape[0] != self.audio_channels or not block.shape[1]:
@@ -171,9 +189,8 @@ class Separator:
 
 def _ordered(known: Sequence[str], wanted: Collection[str] | None) -> tuple[str, ...]:
     """Those of the known sources that are wanted, in the model's order."""
-    unknown = sorted(set(wanted or ()) - set(known))
-    if unknown:
-        raise UnknownSourceError(f"This model separates {', '.join(known)}; it does not know {', '.join(unknown)}.")
+    if wanted is not None:
+        check_sources(wanted, known)
     return tuple(source for source in known if wanted is None or source in wanted)
 
 

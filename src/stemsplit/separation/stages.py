@@ -26,7 +26,7 @@ def prefetch(items: Iterable[T], ahead: int) -> Generator[T, None, None]:
     producer, closes its generator and waits for it.
     """
     buffer: queue.Queue[T | _End[T]] = queue.Queue(ahead)
-    closed = threading.Event()
+    closed, ended = threading.Event(), threading.Event()
 
     def hand_over(item: T | _End[T]) -> bool:
         while not closed.is_set():
@@ -49,6 +49,7 @@ def prefetch(items: Iterable[T], ahead: int) -> Generator[T, None, None]:
         finally:
             if hasattr(iterator, "close"):
                 iterator.close()
+            ended.set()
 
     thread = threading.Thread(target=produce, name="prefetch", daemon=True)
     thread.start()
@@ -62,7 +63,7 @@ def prefetch(items: Iterable[T], ahead: int) -> Generator[T, None, None]:
             yield item
     finally:
         closed.set()
-        thread.join()
+        ended.wait()
 
 
 class WriteBehind:
@@ -78,6 +79,8 @@ class WriteBehind:
         self._cancel = cancel
         self._error: BaseException | None = None
         self._dropped = False
+        # An event, not the thread's own join: that one takes an interrupted wait for the thread's end (Python 3.11).
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="write-behind", daemon=True)
 
     def submit(self, task: Callable[[], None]) -> None:
@@ -94,9 +97,9 @@ class WriteBehind:
         try:
             if kind is None:
                 self._tasks.put(None)
-                self._thread.join()
+                self._ended.wait()
         finally:
-            if self._thread.is_alive():
+            if not self._ended.is_set():
                 self._drop()
         if error is None and self._error is not None:
             raise self._error
@@ -106,9 +109,15 @@ class WriteBehind:
         self._cancel()
         with suppress(queue.Full):  # else the thread is not waiting, and finds out by itself
             self._tasks.put_nowait(None)
-        self._thread.join()
+        self._ended.wait()
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._ended.set()
+
+    def _work(self) -> None:
         while (task := self._tasks.get()) is not None and not self._dropped:
             if self._error is not None:
                 continue  # empty the queue, so that nobody waits for a place in it

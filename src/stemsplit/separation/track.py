@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Literal
 
 from torch import Tensor
@@ -50,6 +51,7 @@ class TrackJob:
         self._audio_seconds: float | None = None
         self._frames_written = 0
         self._sink: StemSink | None = None
+        self._cancelled = Event()
 
     def segments(self) -> Iterator[Segment]:
         """
@@ -62,7 +64,7 @@ class TrackJob:
         self._check_targets()
         with open_audio(self.track.path) as reader:
             model_rate, kept_rate = self._separator.sample_rate, reader.info.sample_rate
-            mixture = Mixture.measured(reader, model_rate)
+            mixture = Mixture.measured(reader, model_rate, self._cancelled)
             statistics, passes = mixture.statistics, self._separator.passes
             rate = self._options.rate(kept_rate, model_rate)
             self._sink = StemSink(
@@ -108,10 +110,11 @@ class TrackJob:
         """Remove what was written and report the failure."""
         if self.report is None:
             self.abort()
-            self._end("failed", {}, error=str(error))
+            self._end("failed", {}, failure=error)
 
     def cancel(self) -> None:
-        """Have the writing thread give up soon; may be called from any thread."""
+        """Have the reading and the writing thread give up soon; may be called from any thread."""
+        self._cancelled.set()
         if self._sink is not None:
             self._sink.cancel()
 
@@ -146,7 +149,7 @@ class TrackJob:
         outputs: dict[str, Path],
         *,
         gain_db: float | None = None,
-        error: str | None = None,
+        failure: TrackError | None = None,
     ) -> None:
         separator = self._separator
         self.report = TrackReport(
@@ -163,6 +166,6 @@ class TrackJob:
             seconds=time.perf_counter() - self._began,
             gain_db=gain_db,
             warnings=tuple(self._warnings),
-            error=error,
+            failure=failure,
         )
         self._listener(TrackEnded(self.track.name))
