@@ -12,7 +12,7 @@ from hypothesis import settings
 
 _cache = tempfile.TemporaryDirectory(prefix="stemsplit-tests-")
 for _name in list(os.environ):
-    if _name.startswith(("HF_", "HUGGINGFACE_", "STEMSPLIT_")):
+    if _name.startswith(("HF_", "HUGGINGFACE_", "STEMSPLIT_")) and not _name.startswith("STEMSPLIT_TEST_"):
         del os.environ[_name]
 os.environ |= {
     "HF_HOME": _cache.name,

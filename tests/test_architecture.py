@@ -83,6 +83,11 @@ def test_a_file_is_one_noun(path: Path) -> None:
     assert ast.get_docstring(ast.parse(text)), "says what lives there"
 
 
+def test_the_readme_names_every_file() -> None:
+    inside = (SOURCE.parent.parent / "README.md").read_text(encoding="utf-8").split("## Inside")[1]
+    assert [path.name for path in FILES if not path.name.startswith("__") and path.name not in inside] == []
+
+
 def test_all_names_of_the_package_are_there() -> None:
     for name in stemsplit.__all__:
         assert getattr(stemsplit, name).__module__.startswith("stemsplit.")

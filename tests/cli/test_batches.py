@@ -160,7 +160,7 @@ def test_quiet_does_say_errors(song: Path, split: Split) -> None:
     result = split("missing.wav", "song.wav", "--quiet")
     assert result.code == 1
     assert result.out == ""
-    assert result.err == "error: missing.wav: no such file. Check the name.\n"
+    assert result.err == "error: missing.wav: there is no such file. Check the name.\n"
 
 
 def test_one_line_says_where_the_stems_are(song: Path, here: Path, split: Split) -> None:

@@ -221,14 +221,14 @@ def test_any_name(name: str, track: str, song: Path, here: Path, split: Split) -
     [
         ("[red]brackets[0]", "[red]brackets[0]"),
         ("naïve 東京 🎵", "naïve 東京 🎵"),
-        (os.fsdecode(b"no text \xff"), "no text ?"),
+        (os.fsdecode(b"no text \xff"), "no text \N{REPLACEMENT CHARACTER}"),
     ],
 )
 def test_any_name_is_told(track: str, shown: str, song: Path, here: Path, split: Split) -> None:
     song.rename(here / f"{track}.wav")
     result = split("-s", "vocals", f"{track}.wav")
     assert result.code == 0
-    assert result.err.startswith(f"{shown}: 1 stems in separated/{shown} (")
+    assert result.err.startswith(f"{shown}: 1 stem in separated/{shown} (")
 
 
 @pytest.mark.parametrize("name", ["./-x.wav", "-x.wav"])

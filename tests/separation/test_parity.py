@@ -7,6 +7,8 @@ the length of the track matters, with segments of 1 s elsewhere. One has the pub
 
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from scores import sdr
-from standins import ONE_HOT, REDUCED, SIX_SOURCES, make_folder, make_htdemucs
+from standins import ONE_HOT, REDUCED, SIX_SOURCES, SOURCES, make_folder, make_htdemucs
 from stemsplit import Separator
 
 RATE = 44_100
@@ -89,6 +91,19 @@ def htdemucs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_any_length_equals_the_reference(htdemucs: Path, frames: int) -> None:
     mixture = music(frames)
     assert_equal(load(htdemucs), mixture, reference(htdemucs, mixture))
+
+
+def test_files_equal_the_reference(quick: Path, tmp_path: Path) -> None:
+    """From a 32-bit float WAV to 32-bit float stems, through the whole program."""
+    mixture = music(150_001)
+    soundfile.write(tmp_path / "song.wav", mixture.T, RATE, "FLOAT")
+    options = ["--precision", "fp32", "--device", "cpu", "--bit-depth", "32f"]
+    command = [sys.executable, "-m", "stemsplit", "song.wav", "-m", str(quick), *options]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    for name, signal in zip(SOURCES, reference(quick, mixture), strict=True):
+        stem, rate = soundfile.read(tmp_path / "separated" / "song" / f"{name}.wav", dtype="float32")
+        assert rate == RATE
+        assert sdr(signal, torch.from_numpy(stem.T)) >= 80, name
 
 
 def test_music_equals_the_reference(htdemucs: Path, song: NDArray[np.float32]) -> None:

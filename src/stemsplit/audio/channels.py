@@ -9,8 +9,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DecodeError
-from .blocks import Block
+from stemsplit.audio.blocks import Block
+from stemsplit.errors import DecodeError
 
 HALF_POWER = sqrt(0.5)  # -3 dB, 0.7071: what centre and surrounds contribute (ITU-R BS.775)
 

@@ -11,9 +11,9 @@ from typing import IO, Any, Self
 import ffmpeg
 import numpy as np
 
-from ..errors import DecodeError, MissingProgramError
-from .blocks import MAX_BLOCK_FRAMES, AudioInfo, Block
-from .faults import shown
+from stemsplit.audio.blocks import MAX_BLOCK_FRAMES, AudioInfo, Block
+from stemsplit.audio.faults import shown
+from stemsplit.errors import DecodeError, MissingProgramError
 
 # What to call a format whose decoder is missing.
 _CODECS = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from ..errors import UsageError
+from stemsplit.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from .blocks import MAX_BLOCK_FRAMES, Block
+from stemsplit.audio.blocks import MAX_BLOCK_FRAMES, Block
 
 MEMORY_BYTES = 256 * 2**20
 """All held stems of a track together: 12 minutes of stereo at 44,100 Hz, or 3 minutes of four stems."""

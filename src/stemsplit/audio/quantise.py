@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import Block
+from stemsplit.audio.blocks import Block
 
 Integers = NDArray[np.int32]
 """Quantised samples. Shape: [frames, channels], as files hold them."""

@@ -11,12 +11,12 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from ..errors import DecodeError
-from .blocks import AudioInfo, Block
-from .channels import LAYOUTS
-from .faults import reason, shown
-from .ffmpeg_decoder import FfmpegDecoder
-from .soundfile_decoder import SoundfileDecoder
+from stemsplit.audio.blocks import AudioInfo, Block
+from stemsplit.audio.channels import LAYOUTS
+from stemsplit.audio.faults import reason, shown
+from stemsplit.audio.ffmpeg_decoder import FfmpegDecoder
+from stemsplit.audio.soundfile_decoder import SoundfileDecoder
+from stemsplit.errors import DecodeError
 
 __all__ = ["AudioInfo", "Reader", "open_audio"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import soxr
 
-from .blocks import Block
+from stemsplit.audio.blocks import Block
 
 QUALITY = "VHQ"  # 28 bits: the conversion stays below the noise of a 24-bit file
 

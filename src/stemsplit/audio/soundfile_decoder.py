@@ -12,9 +12,9 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 import soundfile
 
-from ..errors import DecodeError
-from .blocks import AudioInfo, Block
-from .faults import shown
+from stemsplit.audio.blocks import AudioInfo, Block
+from stemsplit.audio.faults import shown
+from stemsplit.errors import DecodeError
 
 # Where a flac file breaks off, the read that meets the break is lost whole; so reads are short.
 READ_FRAMES = 8192  # 0.2 s at 44,100 Hz

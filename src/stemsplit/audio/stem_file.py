@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from ..errors import EncodeError
-from .blocks import Block, pieces
-from .faults import shown
-from .formats import Encoding
-from .quantise import Integers, Quantiser
+from stemsplit.audio.blocks import Block, pieces
+from stemsplit.audio.faults import shown
+from stemsplit.audio.formats import Encoding
+from stemsplit.audio.quantise import Integers, Quantiser
+from stemsplit.errors import EncodeError
 
 RIFF_BYTES = 2**32 - 2**20
 """Samples that plain WAV holds: its sizes are 32-bit numbers; a mebibyte is left for header and tags."""

@@ -13,15 +13,15 @@ from typing import Literal, Self
 import numpy as np
 import soundfile
 
-from ..errors import EncodeError, OutputError
-from . import held
-from .blocks import Block
-from .faults import reason, shown
-from .folders import make_folders, remove_folders
-from .formats import Encoding
-from .held import Allowance, HeldStem
-from .quantise import highest_peak
-from .stem_file import StemFile, check_encodable
+from stemsplit.audio import held
+from stemsplit.audio.blocks import Block
+from stemsplit.audio.faults import reason, shown
+from stemsplit.audio.folders import make_folders, remove_folders
+from stemsplit.audio.formats import Encoding
+from stemsplit.audio.held import Allowance, HeldStem
+from stemsplit.audio.quantise import highest_peak
+from stemsplit.audio.stem_file import StemFile, check_encodable
+from stemsplit.errors import EncodeError, OutputError
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from stemsplit.errors import StemsplitError, UsageError
 
 DEFAULT_COMMAND = "separate"
 _GROUP_OPTIONS = ("--help", "-h", "--version")
-_USAGE_EXIT, _FAILURE_EXIT, _TERMINATED_EXIT = 2, 1, 143
+_USAGE_EXIT, _FAILURE_EXIT = 2, 1
 
 
 class DefaultCommandGroup(TyperGroup):
@@ -83,7 +83,9 @@ def stemsplit(
 def main() -> None:
     """Run the command line: the entry point of `stemsplit` and `python -m stemsplit`."""
     Console.tracebacks = False
-    signal.signal(signal.SIGTERM, _terminate)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), _terminate)
     # Threads of torch that wait for work would spin otherwise, in the way of those that decode and write, and on a busy
     # machine in each other's way: there a small network ran twenty times slower. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -104,4 +106,4 @@ def _fail(message: str, code: int) -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    sys.exit(_TERMINATED_EXIT)  # unwinds the stack, so that nothing half-written is left
+    sys.exit(128 + number)  # as shells count; unwinds the stack, so that nothing half-written is left

@@ -17,6 +17,7 @@ from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from stemsplit.errors import StemsplitError
 from stemsplit.events import DownloadProgress, Event, TrackEnded, TrackProgress, TrackStarted, Warned
 from stemsplit.separation.report import TrackReport
 
@@ -106,19 +107,29 @@ class Console:
             speed = (report.audio_seconds or 0) / report.seconds
             gain = f", turned down {-report.gain_db:.1f} dB so that no stem clips" if report.gain_db else ""
             self.say(
-                f"{report.track}: {len(report.outputs)} stems in {folder} "
+                f"{report.track}: {len(report.outputs)} {'stem' if len(report.outputs) == 1 else 'stems'} in {folder} "
                 f"({clock(report.audio_seconds or 0)} in {report.seconds:.1f} s, {speed:.1f}x real time, "
                 f"{report.device} {report.precision}{gain})"
             )
 
     def data(self, value: dict[str, Any]) -> None:
         """One JSON object on a line of stdout, in ASCII: any terminal takes it, and names that are no text survive."""
-        sys.stdout.write(json.dumps(value) + "\n")
-        sys.stdout.flush()
+        self.table([json.dumps(value)])
 
     def table(self, lines: list[str]) -> None:
-        """Lines of a listing on stdout."""
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        """
+        Lines on stdout.
+
+        Raises:
+            StemsplitError: when stdout takes no more, as on a full disk; a reader that has gone away is no error.
+        """
+        try:
+            sys.stdout.write("".join(f"{line}\n" for line in lines))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except (OSError, ValueError, AttributeError) as error:  # full, closed, or not there at all
+            raise StemsplitError(f"Nothing more can be written to stdout: {error}.") from error
 
     def say(self, message: str) -> None:
         """A line of talk, in human mode only."""
@@ -135,8 +146,9 @@ class Console:
         self._line(f"error: {message}", "red")
 
     def _line(self, message: str, style: str = "") -> None:
-        # A Text, not markup: file names may hold brackets. Undecodable names are shown with marks in their place.
-        printable = message.encode("utf-8", "replace").decode()
+        # A Text, not markup: file names may hold brackets. They may hold what is no text, or moves a terminal's cursor,
+        # too: there stands a mark instead.
+        printable = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in message)
         self._talk.print(Text(printable, style=style))
 
     def _advance(self, name: str, done: float, total: float | None, unit: str) -> None:

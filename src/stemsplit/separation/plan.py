@@ -1,6 +1,7 @@
 """Which tracks a command is about, and the name of each below the output folder."""
 
 import hashlib
+import os
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ def plan_tracks(inputs: Iterable[Path]) -> list[PlannedTrack]:
     taken: set[str] = set()
     planned: dict[Path, PlannedTrack] = {}
     for path in inputs:
-        absolute = path.absolute()
+        absolute = Path(os.path.abspath(path))  # noqa: PTH100 (a link is not followed: it may carry the better name)
         if absolute in planned:
             continue
         digest = hashlib.sha256(str(absolute).encode("utf-8", "surrogateescape")).hexdigest()[:8]

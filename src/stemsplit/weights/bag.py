@@ -100,7 +100,8 @@ def load_bag(
 
     Args:
         found: from `find_model`.
-        sources: those wanted. Only members that count for them are downloaded, loaded and listed; None: all.
+        sources: those wanted. Only members that count for them are downloaded, loaded and listed; None: all. Of a
+            repository outside the catalogue the first member is always fetched, since only it tells the sources.
         offline: fail rather than use the network.
         listener: hears `DownloadProgress` and `Warned`.
 

@@ -11,11 +11,9 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch import Tensor
 
 from stemsplit.errors import CheckpointError
 from stemsplit.model.config import DEPTH, HTDemucsConfig
@@ -55,12 +53,14 @@ def read_checkpoint(path: Path) -> HTDemucs:
     with _opened(path) as stored:
         config = _config(stored)
         _check_sizes(config, stored.tensors)
-        with _Undrawn():
+        with torch.device("meta"):  # no memory, and no initial weights drawn: they are about to be read
             network = HTDemucs(config)
         expected = network.state_dict()
         _check_tensors({name: tuple(tensor.shape) for name, tensor in expected.items()}, stored.tensors)
-        for name, parameter in expected.items():
-            parameter.copy_(_finite(name, stored.tensors[name].read()))
+        tensors = {name: _finite(name, stored.tensors[name].read()) for name in expected}
+        # A copy in any case: what is read may be a view of the file.
+        tensors = {name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}
+        network.load_state_dict(tensors, strict=True, assign=True)
     return network.eval()
 
 
@@ -168,27 +168,3 @@ def _some(names: Iterable[str]) -> str:
 
 def _shape(shape: tuple[int, ...]) -> str:
     return " x ".join(str(size) for size in shape) or "a single number"
-
-
-class _Undrawn(TorchFunctionMode):
-    """
-    Builds modules without drawing initial weights.
-
-    They are about to be read. Drawing 42 million numbers first would take 0.55 s instead of 0.2 s, and move
-    the caller's random numbers on.
-    """
-
-    _DRAWING = (nn.init.kaiming_uniform_, nn.init.uniform_, nn.init.normal_, Tensor.uniform_, Tensor.normal_)
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: object,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        """Leave out the drawing functions; pass everything else on."""
-        kwargs = kwargs or {}
-        if func in self._DRAWING:
-            return kwargs["tensor"] if "tensor" in kwargs else args[0]
-        return func(*args, **kwargs)
