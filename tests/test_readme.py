@@ -66,6 +66,13 @@ def test_every_example_works(command: str, songs: Path, environment: dict[str, s
     _sh(command, songs, environment)
 
 
+def test_the_python_example_works(songs: Path, environment: dict[str, str]) -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (songs / "example.py").write_text(example, encoding="utf-8")
+    _sh("python example.py", songs, environment)
+    assert (songs / "stems" / "song" / "vocals.wav").exists()
+
+
 def test_examples_were_found() -> None:
     assert len(COMMANDS) > 10
     assert FIRST_BLOCK.splitlines()[-1] == "stemsplit song.mp3"

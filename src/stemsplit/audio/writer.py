@@ -264,7 +264,9 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         if target.is_dir():
             raise EncodeError(f"{shown(target)}: a folder has this name. Move it or choose another output folder.")
         if target.exists() and not overwrite:
-            raise EncodeError(f"{shown(target)}: exists already. Use --overwrite to replace it.")
+            raise EncodeError(
+                f"{shown(target)}: exists already. Use --overwrite to replace it, or another output folder."
+            )
 
 
 def check_writable(folder: Path) -> None:

@@ -51,12 +51,13 @@ def bench(
         separator = Separator(bag, compute=compute, options=options, listener=console.listen)
         frames = NOISE_SECONDS * separator.sample_rate
         noise = np.random.default_rng(0).standard_normal((separator.audio_channels, frames), np.float32)
-        separator(noise[:, : max(bag.segments)])  # the first pass also picks kernels and allocates memory
         seconds = []
-        for _ in range(repeat):
-            began = time.perf_counter()
-            separator(noise)
-            seconds.append(time.perf_counter() - began)
+        with console.busy(f"separating {NOISE_SECONDS} s of noise, {repeat} times"):
+            separator(noise[:, : max(bag.segments)])  # the first pass also picks kernels and allocates memory
+            for _ in range(repeat):
+                began = time.perf_counter()
+                separator(noise)
+                seconds.append(time.perf_counter() - began)
         factor, compute = median(seconds) / NOISE_SECONDS, separator.engine.compute
         if json:
             console.data(

@@ -52,7 +52,8 @@ class Console:
 
     def __init__(self, mode: Mode = "human") -> None:
         self.mode = mode
-        self._talk = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self._talk = RichConsole(stderr=True, highlight=False)
+        self._talk.soft_wrap = not self._talk.is_terminal  # wrapped at words for people, whole lines for programs
         self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),

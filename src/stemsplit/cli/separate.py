@@ -122,9 +122,13 @@ def separate(
                     offline=offline,
                     listener=console.listen,
                 )
-            for report in separate_tracks(tracks, separator, writing, console.listen):
-                reports.append(report)
-                console.report(report)
+            try:
+                for report in separate_tracks(tracks, separator, writing, console.listen):
+                    reports.append(report)
+                    console.report(report)
+            except (KeyboardInterrupt, SystemExit):
+                console.say("Cancelled: songs that were not finished have left no stems.")
+                raise
     failed = sum(report.status == "failed" for report in reports)
     if failed and len(reports) > 1:
         console.say(f"{failed} of {len(reports)} songs failed.")
