@@ -5,8 +5,8 @@ from threading import Event
 
 import numpy as np
 import pytest
-from signals import joined, noise, write_sound
 
+from signals import joined, noise, write_sound
 from stemsplit import Statistics
 from stemsplit.audio.reader import open_audio
 from stemsplit.errors import DecodeError
