@@ -10,6 +10,7 @@ from stemsplit.cli.console import Console
 from stemsplit.cli.options import BatchSize, Device, Offline, Overlap, Precision, Segment, Verbose
 
 if TYPE_CHECKING:
+    from stemsplit.separation.separator import Separator
     from stemsplit.weights.bag import Bag
 
 NOISE_SECONDS = 40  # of Gaussian noise (Rouard et al. 2022, table 2)
@@ -37,8 +38,6 @@ def bench(
     verbose: Verbose = False,
 ) -> None:
     """Measure the real-time factor: the time to separate 40 s of noise, divided by 40 s."""
-    import numpy as np
-
     from stemsplit.compute import choose
     from stemsplit.separation.options import SplitOptions
     from stemsplit.separation.separator import Separator
@@ -49,15 +48,8 @@ def bench(
         compute = choose(device, precision, batch_size)
         bag = _random_bag() if model is None else load_bag(find_model(model), offline=offline, listener=console.listen)
         separator = Separator(bag, compute=compute, options=options, listener=console.listen)
-        frames = NOISE_SECONDS * separator.sample_rate
-        noise = np.random.default_rng(0).standard_normal((separator.audio_channels, frames), np.float32)
-        seconds = []
         with console.busy(f"separating {NOISE_SECONDS} s of noise, {repeat} times"):
-            separator(noise[:, : max(bag.segments)])  # the first pass also picks kernels and allocates memory
-            for _ in range(repeat):
-                began = time.perf_counter()
-                separator(noise)
-                seconds.append(time.perf_counter() - began)
+            seconds = _seconds(separator, repeat)
         factor, compute = median(seconds) / NOISE_SECONDS, separator.engine.compute
         if json:
             console.data(
@@ -80,6 +72,21 @@ def bench(
                     f"batch {compute.batch_size}, median of {repeat})"
                 ]
             )
+
+
+def _seconds(separator: "Separator", repeat: int) -> list[float]:
+    """Wall times of so many runs over the noise."""
+    import numpy as np
+
+    frames = NOISE_SECONDS * separator.sample_rate
+    noise = np.random.default_rng(0).standard_normal((separator.audio_channels, frames), np.float32)
+    separator(noise[:, : max(separator.bag.segments)])  # the first pass also picks kernels and allocates memory
+    seconds = []
+    for _ in range(repeat):
+        began = time.perf_counter()
+        separator(noise)
+        seconds.append(time.perf_counter() - began)
+    return seconds
 
 
 def _random_bag() -> "Bag":

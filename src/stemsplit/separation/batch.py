@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
+from torch import Tensor
+
 from stemsplit.audio.formats import Encoding
 from stemsplit.errors import TrackError, UsageError
 from stemsplit.events import Listener, ignore
@@ -37,55 +39,75 @@ def separate_tracks(
             f"The model {separator.bag.name} separates {separator.audio_channels} channel(s); files are split by "
             "models of two."
         )
-    tracks = list(tracks)
-    inputs = frozenset(track.path.resolve() for track in tracks)
-    running: list[TrackJob] = []
-    ended: SimpleQueue[TrackReport] = SimpleQueue()
+    yield from _Batch(list(tracks), separator, options, listener).reports()
 
-    def step(job: TrackJob, action: Callable[[], None]) -> None:
-        action()
-        if job.report is not None and job in running:
-            running.remove(job)
-            ended.put(job.report)
 
-    def segments(writer: WriteBehind) -> Iterator[Segment]:
-        for track in tracks:
-            job = TrackJob(track, separator, options, inputs, listener)
-            running.append(job)
+class _Batch:
+    """The jobs of one call, and the three threads they go through: reading, computing (the caller's), writing."""
+
+    def __init__(
+        self, tracks: list[PlannedTrack], separator: Separator, options: StemOptions, listener: Listener
+    ) -> None:
+        inputs = frozenset(track.path.resolve() for track in tracks)
+        self._jobs = (TrackJob(track, separator, options, inputs, listener) for track in tracks)
+        self._separator = separator
+        self._running: list[TrackJob] = []
+        self._ended: SimpleQueue[TrackReport] = SimpleQueue()
+
+    def reports(self) -> Iterator[TrackReport]:
+        """Run all jobs."""
+        try:
+            with WriteBehind(_PENDING_WRITES, self._cancel) as writer:
+                supply = prefetch(self._segments(writer), 2 * self._separator.engine.compute.batch_size)
+                try:
+                    for segment, answer in self._separator.engine.run(supply, self._separator.indices):
+                        self._join(segment, answer, writer)
+                        yield from self._drain()
+                except BaseException:
+                    self._cancel()  # else closing the supply would wait for a song to be measured
+                    raise
+                finally:
+                    supply.close()
+            yield from self._drain()
+        finally:
+            for job in self._running:
+                job.abort()
+
+    def _segments(self, writer: WriteBehind) -> Iterator[Segment]:
+        """The segments of one job after another; on the reading thread."""
+        for job in self._jobs:
+            self._running.append(job)
             try:
                 for segment in job.segments():
                     if job.report is not None:  # its stems could not be written
                         break
                     yield segment
             except TrackError as error:
-                writer.submit(partial(step, job, partial(job.fail, error)))
+                writer.submit(partial(self._step, job, partial(job.fail, error)))
 
-    def cancel() -> None:
-        for job in list(running):
+    def _join(self, segment: Segment, answer: Tensor, writer: WriteBehind) -> None:
+        job = segment.track
+        assert isinstance(job, TrackJob)
+        if job.report is None:
+            sources, complete = job.join(segment, answer)
+            writer.submit(partial(self._step, job, partial(job.write, sources)))
+            if complete:
+                writer.submit(partial(self._step, job, job.finish))
+
+    def _step(self, job: TrackJob, action: Callable[[], None]) -> None:
+        """Do what a job does on the writing thread; put its report out when it has ended."""
+        action()
+        if job.report is not None and job in self._running:
+            self._running.remove(job)
+            self._ended.put(job.report)
+
+    def _cancel(self) -> None:
+        for job in list(self._running):
             job.cancel()
 
-    try:
-        with WriteBehind(_PENDING_WRITES, cancel) as writer:
-            supply = prefetch(segments(writer), 2 * separator.engine.compute.batch_size)
-            try:
-                for segment, answer in separator.engine.run(supply, separator.indices):
-                    job = segment.track
-                    assert isinstance(job, TrackJob)
-                    if job.report is None:
-                        sources, complete = job.join(segment, answer)
-                        writer.submit(partial(step, job, partial(job.write, sources)))
-                        if complete:
-                            writer.submit(partial(step, job, job.finish))
-                    yield from _drain(ended)
-            except BaseException:
-                cancel()
-                raise
-            finally:
-                supply.close()
-        yield from _drain(ended)
-    finally:
-        for job in running:
-            job.abort()
+    def _drain(self) -> Iterator[TrackReport]:
+        while not self._ended.empty():
+            yield self._ended.get()
 
 
 def separate_file(
@@ -118,8 +140,3 @@ def separate_file(
     if report.failure is not None:
         raise report.failure
     return report
-
-
-def _drain(ended: SimpleQueue[TrackReport]) -> Iterator[TrackReport]:
-    while not ended.empty():
-        yield ended.get()
