@@ -5,6 +5,7 @@ Libraries read these variables when they are imported, so they are set before an
 """
 
 import os
+import signal
 import tempfile
 
 import pytest
@@ -24,6 +25,9 @@ os.environ |= {
     # one busy program on two cores, a small network ran twenty times slower.
     "OMP_WAIT_POLICY": "PASSIVE",
 }
+
+# Where the tests run in the background, SIGINT is ignored, and so it would be in the programs they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes on a shared machine says nothing about the code.
 settings.register_profile("stemsplit", deadline=None, max_examples=60)

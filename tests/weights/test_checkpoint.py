@@ -43,6 +43,12 @@ def test_full_size_stand_ins_have_the_published_sizes(full_htdemucs: Repository,
     assert full_htdemucs_6s.files[0].stat().st_size == SIX_BYTES
 
 
+def test_a_fine_tuned_stand_in_has_the_published_size(full_htdemucs: Repository, tmp_path: Path) -> None:
+    """Its arguments differ in the weight decay only: a metadata of other length, which the padding takes up."""
+    rewritten = changed(full_htdemucs.files[0], tmp_path / "ft.safetensors", with_argument("t_weight_decay", 0.05))
+    assert rewritten.stat().st_size == FULL_BYTES
+
+
 def test_a_published_file_gives_its_network(full_htdemucs: Repository) -> None:
     network = read_checkpoint(full_htdemucs.files[0])
     assert sum(parameter.numel() for parameter in network.parameters()) == 41_984_456
