@@ -1,16 +1,14 @@
 """Decoding with an installed ffmpeg: m4a, aac, wma, the sound of videos, what libsndfile does not know."""
 
-import re
-import shutil
-import subprocess
 from collections.abc import Callable, Generator
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import ffmpeg
 import numpy as np
 
+from stemsplit.audio import ffmpeg_program
 from stemsplit.audio.blocks import MAX_BLOCK_FRAMES, AudioInfo, Block
 from stemsplit.audio.faults import shown
 from stemsplit.errors import DecodeError, MissingProgramError
@@ -42,8 +40,7 @@ _LAYOUTS = {
 }
 
 _BYTES_PER_SAMPLE = 4
-_SOURCE = "SOURCE"  # stands for the file's name: ffmpeg-python cannot take one that is no text
-_SPEAKER = re.compile(r"^\[[^]]* @ 0x[0-9a-f]+\] ")  # "[aac @ 0x5560e3dcfa80] ": another address every time
+_SOURCE = "SOURCE"
 
 
 class FfmpegDecoder:
@@ -65,8 +62,8 @@ class FfmpegDecoder:
             pass
         _check_installed(path)
         try:
-            probe = ffmpeg.probe(_address(path), protocol_whitelist="file", select_streams="a:0")
-        except (ffmpeg.Error, ValueError) as error:
+            probe = ffmpeg_program.probe(path, "-select_streams", "a:0")
+        except (ffmpeg_program.FfmpegError, ValueError) as error:
             raise _not_audio(path) from error
         stream: dict[str, Any] = next(iter(probe.get("streams", [])), {})
         channels, rate = int(stream.get("channels", 0)), int(stream.get("sample_rate", 0))
@@ -80,8 +77,8 @@ class FfmpegDecoder:
         """Yield the sound from the start; ffmpeg is ended with the generator."""
         frame_bytes = self.info.channels * _BYTES_PER_SAMPLE
         decoded = False
-        # ffmpeg's talk goes to a file: a pipe that nobody empties would stop it.
-        with TemporaryFile() as talk, self._process(talk) as process:
+        paths = {_SOURCE: self._path}
+        with TemporaryFile() as talk, ffmpeg_program.start(self._output(), paths, talk=talk, fed=False) as process:
             assert process.stdout is not None
             try:
                 while data := process.stdout.read(MAX_BLOCK_FRAMES * frame_bytes):
@@ -93,7 +90,8 @@ class FfmpegDecoder:
                 process.kill()
                 raise
             process.wait()
-            complaint = _last_line(talk)
+            talk.seek(0)
+            complaint = ffmpeg_program.last_line(talk.read())
         if not decoded and (complaint or process.returncode):
             raise DecodeError(
                 f"{shown(self._path)}: cannot be decoded ({complaint or 'ffmpeg failed'}). Copy or download it again."
@@ -101,20 +99,18 @@ class FfmpegDecoder:
         if complaint or process.returncode:
             warn(f"is damaged or cut short ({complaint or 'ffmpeg failed'})")
 
-    def _process(self, talk: IO[bytes]) -> subprocess.Popen[bytes]:
-        sound = ffmpeg.input(_SOURCE, protocol_whitelist="file")["a:0"]
+    def _output(self) -> Any:
+        sound = ffmpeg.input(_SOURCE, protocol_whitelist=ffmpeg_program.FILES_ONLY)["a:0"]
         options: dict[str, Any] = {"format": "f32le", "acodec": "pcm_f32le", "ar": self.info.sample_rate}
         if self._layout_known and self.info.channels in _LAYOUTS:
             sound = sound.filter("aformat", channel_layouts=_LAYOUTS[self.info.channels])
         else:
             options["ac"] = self.info.channels
-        command = sound.output("pipe:", **options).global_args("-nostdin", "-v", "error").compile()
-        command = [_address(self._path) if word == _SOURCE else word for word in command]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=talk)
+        return sound.output("pipe:", **options)
 
 
 def _check_installed(path: Path) -> None:
-    if shutil.which("ffmpeg") and shutil.which("ffprobe"):
+    if ffmpeg_program.is_installed():
         return
     suffix = path.suffix.lower()
     if suffix in _SUFFIXES_OF_LIBSNDFILE:
@@ -132,11 +128,6 @@ def _not_audio(path: Path) -> DecodeError:
     )
 
 
-def _address(path: Path) -> str:
-    """The file as ffmpeg takes it, so that `-x.m4a` is no option and `a:b.m4a` no protocol."""
-    return f"file:{path}"
-
-
 def _frames(stream: dict[str, Any], format_: dict[str, Any], rate: int) -> int | None:
     seconds = stream.get("duration") or format_.get("duration")
     return round(float(seconds) * rate) if seconds else None
@@ -147,9 +138,3 @@ def _container(path: Path, format_: dict[str, Any]) -> str:
     names = str(format_.get("format_name", "unknown")).split(",")
     suffix = path.suffix.lower().removeprefix(".")
     return suffix if suffix in names else names[0]
-
-
-def _last_line(talk: IO[bytes]) -> str:
-    talk.seek(0)
-    lines = talk.read().decode("utf-8", "replace").strip().splitlines()
-    return _SPEAKER.sub("", lines[-1]).strip() if lines else ""

@@ -1,0 +1,104 @@
+"""
+Running an installed ffmpeg and ffprobe.
+
+Commands are put together with ffmpeg-python. No child is given our standard input, which may be a list of songs
+that a shell loop reads from, and none reaches for anything but files and pipes.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+FILES_ONLY = "file,pipe"
+"""For `protocol_whitelist` of inputs: a playlist must not make ffmpeg fetch things."""
+
+_SPEAKER = re.compile(r"^\[[^]]* @ 0x[0-9a-f]+\] ")  # "[aac @ 0x5560e3dcfa80] ": another address every time
+
+
+class FfmpegError(Exception):
+    """A command that failed; the message is the last line that it said."""
+
+
+def is_installed() -> bool:
+    """Whether both programs are found."""
+    return bool(shutil.which("ffmpeg") and shutil.which("ffprobe"))
+
+
+def has_encoder(name: str) -> bool:
+    """Whether ffmpeg is installed and has an encoder of this name, such as "aac"."""
+    return is_installed() and f" {name} " in _listing("-encoders")
+
+
+def muxer_has(muxer: str, option: str) -> bool:
+    """Whether a muxer, such as "ipod", knows an option, which older versions may not."""
+    return f"-{option} " in _listing("-h", f"muxer={muxer}")
+
+
+@cache
+def _listing(*words: str) -> str:
+    command = ["ffmpeg", "-hide_banner", "-nostdin", *words]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return done.stdout.decode("utf-8", "replace")
+
+
+def probe(path: Path, *options: str) -> dict[str, Any]:
+    """
+    What ffprobe finds in a file: its "format" and "streams".
+
+    Raises FfmpegError, and FileNotFoundError without ffprobe.
+    """
+    command = ["ffprobe", "-v", "error", "-protocol_whitelist", FILES_ONLY, *options]
+    command += ["-show_format", "-show_streams", "-of", "json", address(path)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if done.returncode:
+        raise FfmpegError(last_line(done.stderr))
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def command(output: Any, paths: Mapping[str, Path]) -> list[str]:
+    """
+    The command line of an ffmpeg-python output.
+
+    File names stand in it as keys of `paths`, since ffmpeg-python takes no name that is not text.
+    """
+    words = output.global_args("-nostdin", "-v", "error", "-y").compile()
+    return [address(paths[word]) if word in paths else word for word in words]
+
+
+def run(output: Any, paths: Mapping[str, Path]) -> bytes:
+    """Run a command to its end and return what it wrote to its standard output. Raises as `probe` does."""
+    done = subprocess.run(command(output, paths), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if done.returncode:
+        raise FfmpegError(last_line(done.stderr) or "ffmpeg failed")
+    return done.stdout
+
+
+def start(output: Any, paths: Mapping[str, Path], *, talk: IO[bytes], fed: bool) -> subprocess.Popen[bytes]:
+    """
+    Start a command that reads from us through a pipe if `fed`, and else writes to us through one.
+
+    What it says goes to the file `talk`: a pipe that nobody empties would stop it.
+    """
+    return subprocess.Popen(
+        command(output, paths),
+        stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if fed else subprocess.PIPE,
+        stderr=talk,
+    )
+
+
+def address(path: Path) -> str:
+    """The file as ffmpeg takes it, so that `-x.m4a` is no option and `a:b.m4a` no protocol."""
+    return f"file:{path}"
+
+
+def last_line(talk: bytes) -> str:
+    """The last thing ffmpeg said, without the address of who said it."""
+    lines = talk.decode("utf-8", "replace").strip().splitlines()
+    return _SPEAKER.sub("", lines[-1]).strip() if lines else ""
