@@ -13,6 +13,13 @@ A stretch of sound, float32, full scale at 1.0 (floats may exceed it).
 Shape: [channels, frames]
 """
 
+Samples = NDArray[np.int32] | NDArray[np.float32]
+"""
+A stretch of sound as a file is to hold it: integers of some bits, or floats.
+
+Shape: [frames, channels]
+"""
+
 MAX_BLOCK_FRAMES = 65_536  # 1.5 s at 44,100 Hz; one longer Vorbis write crashes libsndfile 1.2
 
 

@@ -1,13 +1,14 @@
 """
-From float to integers, with dither.
+From float to integers, with dither, and stems that add up in integers.
 
 TPDF dither (Lipshitz, Wannamaker and Vanderkooy, "Quantization and Dither", JAES 1992): the difference of two
 uniform variables, 2 LSB from peak to peak, makes the error's mean and variance independent of the signal.
-Stretches of digital zero stay zero, so that a silent stem is silent and flac packs it to nothing.
+A stretch that already consists of integers has no error to be made independent, so it stays as it is: a silent stem
+is silent and flac packs it to nothing, and a 16-bit song stays the same in 16 and in 24 bits.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,13 @@ Integers = NDArray[np.int32]
 """Quantised samples. Shape: [frames, channels], as files hold them."""
 
 GRID_FRAMES = 4096
-"""Silence is judged on a fixed grid from the first frame, so that it matters not how writes are cut."""
+"""Dither is decided on a fixed grid from the first frame, so that it matters not how writes are cut."""
+
+MIXTURE = "mixture"
+"""The row that remainders are taken from; no stem has this name, except in a file that bundles it with its stems."""
+
+Remainders = Mapping[str, Sequence[str]]
+"""Stems that are the mixture less other stems, by name: {"instrumental": ["vocals"]}."""
 
 
 def full_scale(bits: int) -> int:
@@ -26,9 +33,15 @@ def full_scale(bits: int) -> int:
     return 1 << (bits - 1)
 
 
-def highest_peak(bits: int) -> float:
-    """The largest magnitude that cannot clip: one LSB below the greatest integer, as dither may add one."""
-    return (full_scale(bits) - 2) / full_scale(bits)
+def highest_peak(bits: int, parts: int = 0) -> float:
+    """
+    The largest magnitude that cannot clip: one LSB below the greatest integer, as dither may add one.
+
+    That of a remainder of `parts` stems is lower: rounding and dither, 1.5 LSB each, of the mixture and of every part
+    meet in it.
+    """
+    errors = 1 if not parts else 1.5 * (parts + 1)
+    return (full_scale(bits) - 1 - errors) / full_scale(bits)
 
 
 class Quantiser:
@@ -61,13 +74,55 @@ class Quantiser:
         self._waiting = self._waiting[:0]
 
     def _cell(self, samples: NDArray[np.float32]) -> Integers:
-        # Drawn for silent and for partial cells too: each cell has its own stretch of the random stream.
+        # Drawn for whole-numbered and for partial cells too: each cell has its own stretch of the random stream.
         uniform = self._random.random((2, GRID_FRAMES, samples.shape[1]), dtype=np.float32)
-        if not samples.any():
-            return np.zeros(samples.shape, dtype=np.int32)
         # In float64: float32 has 24 bits for the sample alone, none left for the dither below it.
         scaled = samples.astype(np.float64) * (self._scale * self._gain)
-        scaled += (uniform[0] - uniform[1])[: len(samples)]
-        np.rint(scaled, out=scaled)
-        np.clip(scaled, -self._scale, self._scale - 1, out=scaled)
-        return scaled.astype(np.int32)
+        if not np.array_equal(scaled, np.rint(scaled)):
+            scaled += (uniform[0] - uniform[1])[: len(samples)]
+            np.rint(scaled, out=scaled)
+        return saturated(scaled, self._scale)
+
+
+class TrackQuantiser:
+    """
+    Quantises all stems of a track together, so that remainders are taken in integers and add up exactly.
+
+    A remainder is the quantised mixture less the quantised stems; it gets no dither of its own, since theirs is in
+    it. `track` seeds the dither of every stem, with the stem's name.
+    """
+
+    def __init__(
+        self, stems: Sequence[str], remainders: Remainders, bits: int, channels: int, track: str, gain: float
+    ) -> None:
+        self._stems = stems
+        self._remainders = remainders
+        self._scale = full_scale(bits)
+        rows = quantised_rows(stems, remainders)
+        self._rows = {row: Quantiser(bits, channels, f"{track}\n{row}", gain) for row in rows}
+
+    def push(self, blocks: Mapping[str, Block]) -> Iterator[dict[str, Integers]]:
+        """Quantise the next blocks of all `quantised_rows`, equally long. Shape: [C, T] -> [T', C] of every stem."""
+        return self._joined({row: quantiser.push(blocks[row]) for row, quantiser in self._rows.items()})
+
+    def flush(self) -> Iterator[dict[str, Integers]]:
+        """Quantise what waits."""
+        return self._joined({row: quantiser.flush() for row, quantiser in self._rows.items()})
+
+    def _joined(self, rows: Mapping[str, Iterator[Integers]]) -> Iterator[dict[str, Integers]]:
+        for cells in zip(*rows.values(), strict=True):
+            cell = dict(zip(rows, cells, strict=True))
+            for name, parts in self._remainders.items():
+                cell[name] = saturated(cell[MIXTURE] - sum(cell[part] for part in parts), self._scale)
+            yield {stem: cell[stem] for stem in self._stems}
+
+
+def quantised_rows(stems: Sequence[str], remainders: Remainders) -> list[str]:
+    """What has to be quantised to write these stems: those that are no remainder, and the mixture if one is."""
+    rows = [stem for stem in stems if stem not in remainders]
+    return [*rows, MIXTURE] if remainders and MIXTURE not in rows else rows
+
+
+def saturated(samples: NDArray[np.float64] | Integers, scale: int) -> Integers:
+    """Whole numbers, kept within what integers of full scale `scale` hold."""
+    return np.clip(samples, -scale, scale - 1).astype(np.int32)

@@ -13,6 +13,7 @@ import numpy as np
 
 from stemsplit.audio.blocks import AudioInfo, Block
 from stemsplit.audio.channels import LAYOUTS
+from stemsplit.audio.excerpt import WHOLE, Excerpt
 from stemsplit.audio.faults import reason, shown
 from stemsplit.audio.ffmpeg_decoder import FfmpegDecoder
 from stemsplit.audio.soundfile_decoder import SoundfileDecoder
@@ -38,15 +39,16 @@ class Decoder(Protocol):
 
 class Reader:
     """
-    One audio file: what it says about itself, and its sound as often as asked for.
+    One audio file: what it says about itself, and its sound, or an excerpt of it, as often as asked for.
 
     A context manager; leaving it ends whatever decoding is still under way.
     """
 
-    def __init__(self, path: Path, decoder: Decoder) -> None:
+    def __init__(self, path: Path, decoder: Decoder, excerpt: Excerpt = WHOLE) -> None:
         self.path = path
         self.info = decoder.info
         self._decoder = decoder
+        self._first, self._end = excerpt.frames(self.info.sample_rate)
         self._decodings: list[Generator[Block, None, None]] = []
         self._warnings: list[str] = []
 
@@ -61,7 +63,8 @@ class Reader:
 
         Shape: [info.channels, at most 65,536 frames]
 
-        Raises DecodeError when the file cannot be decoded, holds no sound, or holds NaN or infinity.
+        Raises DecodeError when the file cannot be decoded, holds no sound, ends before the excerpt begins, or holds
+        NaN or infinity.
         """
         decoding = self._checked()
         self._decodings.append(decoding)
@@ -72,18 +75,30 @@ class Reader:
         frames = 0
         try:
             for block in self._decoder.decode(faults.append):
-                self._check_finite(block, frames)
+                inside = block[:, max(0, self._first - frames) : self._end - frames]
+                if inside.shape[1]:
+                    self._check_finite(inside, max(frames, self._first))
+                    yield inside
                 frames += block.shape[1]
-                yield block
+                if frames >= self._end:
+                    return
         except OSError as error:
             raise DecodeError(f"{shown(self.path)}: {reason(error)}.") from error
-        if not frames:
-            raise DecodeError(f"{shown(self.path)}: holds no sound. Check that it plays, or copy it again.")
+        self._check_length(frames)
         seconds = frames / self.info.sample_rate
         for fault in faults:
             warning = f"{shown(self.path)}: {fault}; the {seconds:.1f} s that could be decoded are used."
             if warning not in self._warnings:
                 self._warnings.append(warning)
+
+    def _check_length(self, frames: int) -> None:
+        if not frames:
+            raise DecodeError(f"{shown(self.path)}: holds no sound. Check that it plays, or copy it again.")
+        if frames <= self._first:
+            raise DecodeError(
+                f"{shown(self.path)}: is {frames / self.info.sample_rate:.3f} s long, so nothing is left at "
+                f"{self._first / self.info.sample_rate:.3f} s. Choose an earlier --start."
+            )
 
     def _check_finite(self, block: Block, start: int) -> None:
         if np.isfinite(block).all():
@@ -110,9 +125,11 @@ class Reader:
         self.close()
 
 
-def open_audio(path: Path) -> Reader:
+def open_audio(path: Path, excerpt: Excerpt = WHOLE) -> Reader:
     """
     Open an audio file of any format that libsndfile or ffmpeg knows; of a video, the first audio stream.
+
+    Only the `excerpt` is given, so that whoever reads takes it for the whole.
 
     Raises DecodeError for what is missing, empty, no file, not permitted or not audio, and
     MissingProgramError when only ffmpeg could decode it and is not installed.
@@ -126,7 +143,7 @@ def open_audio(path: Path) -> Reader:
         raise DecodeError(
             f"{shown(path)}: has {decoder.info.channels} channels, more than 7.1 surround. Mix it down to stereo first."
         )
-    return Reader(path, decoder)
+    return Reader(path, decoder, excerpt)
 
 
 def _check_is_filled_file(path: Path) -> None:

@@ -1,27 +1,31 @@
 """The stems of one track: written under hidden names, and given their own when all of them are whole."""
 
-import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from math import log10
+from math import inf, log10
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
-import soundfile
 
-from stemsplit.audio import held
-from stemsplit.audio.blocks import Block
-from stemsplit.audio.faults import reason, shown
+from stemsplit.audio import held, stem_mp4
+from stemsplit.audio.blocks import Block, Samples
+from stemsplit.audio.encoder import Encoder, check_encodable, open_encoder
+from stemsplit.audio.faults import shown
+from stemsplit.audio.ffmpeg_program import FfmpegError
 from stemsplit.audio.folders import make_folders, remove_folders
 from stemsplit.audio.formats import Encoding
-from stemsplit.audio.held import Allowance, HeldStem
-from stemsplit.audio.quantise import highest_peak
-from stemsplit.audio.stem_file import StemFile, check_encodable
-from stemsplit.errors import EncodeError, OutputError
+from stemsplit.audio.held import HeldTrack
+from stemsplit.audio.quantise import MIXTURE, Remainders, TrackQuantiser, highest_peak, quantised_rows
+from stemsplit.audio.tags import Tags, write_tags
+from stemsplit.audio.targets import check_target, hidden, telling
+from stemsplit.errors import EncodeError
+
+_BUNDLE = ""  # stands among the stems' names for the file that holds all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +39,37 @@ class WrittenStem:
 
 @dataclass(frozen=True, slots=True)
 class WrittenTrack:
-    """All stems of a track by name, and the one gain that kept them from clipping: 0.0 dB, or below."""
+    """All stems of a track by name, the one gain that kept them from clipping (0.0 dB, or below), and warnings."""
 
     gain_db: float
     stems: dict[str, WrittenStem]
+    warnings: tuple[str, ...] = ()
 
 
 class TrackWriter:
     """
     Writes the stems of one track, all or none; a context manager that aborts when left before `finish`.
 
-    `stems` gives each stem's final path, `sample_rate` is in Hz. Integers are dithered, seeded by `track` and
-    the stem's name. Where a stem would exceed them, `clip` "gain" turns all stems of the track down alike,
-    for which they are held until `finish`, and "none" saturates. Floats are stored as they are.
-    `frames`, the length to come if it is known, lets a lack of disk space be told at once, and gives a WAV
-    that is written straight through the plainest header.
+    Integers are dithered, seeded by `track` and the stem's name. Where a stem would exceed what its format holds,
+    `clip` "gain" turns all stems of the track down alike, for which they are held until `finish`, and "none"
+    saturates integers. Floats are stored as they are.
 
-    Raises EncodeError for a stem that exists already (unless `overwrite`) or cannot be written.
+    Args:
+        stems: each one's final path; the same one for all in a format that bundles them.
+        sample_rate: in Hz.
+        channels: of every stem.
+        encoding: format with bit depth or bitrate.
+        clip: "gain" or "none".
+        track: the track's name.
+        overwrite: replace stems that exist.
+        frames: the length to come, if it is known: it lets a lack of disk space be told at once, and gives a WAV that
+            is written straight through the plainest header.
+        remainders: stems that are the mixture less others. In integers they are taken from what those others were
+            quantised to, so that they add up exactly.
+        tags: put on every stem, whose name the title gains.
+
+    Raises:
+        EncodeError: for a stem that exists already (unless `overwrite`) or cannot be written.
     """
 
     def __init__(
@@ -65,6 +83,8 @@ class TrackWriter:
         track: str,
         overwrite: bool = False,
         frames: int | None = None,
+        remainders: Remainders | None = None,
+        tags: Tags | None = None,
     ) -> None:
         self._targets = dict(stems)
         self._sample_rate = sample_rate
@@ -73,15 +93,22 @@ class TrackWriter:
         self._track = track
         self._overwrite = overwrite
         self._frames = frames
-        self._holds = clip == "gain" and encoding.depth.bits is not None
-        self._peak = 0.0
+        self._remainders = remainders or {}
+        self._tags = tags
+        self._gain = 1.0
+        self._peaks: dict[str, float] = {}
         self._over = False
         self._cancelled = False
         self._made_folders: list[Path] = []
         self._parts: dict[str, Path] = {}
-        self._held: dict[str, HeldStem] = {}
-        self._files: dict[str, StemFile] = {}
-        assert len(set(self._targets.values())) == len(self._targets), "two stems with one path"
+        self._encoders: dict[str, Encoder] = {}
+        self._quantiser: TrackQuantiser | None = None
+        self._pool = ThreadPoolExecutor(len(stems), thread_name_prefix="encode")
+        rows = quantised_rows(list(stems), self._remainders) if encoding.bits else list(stems)
+        self._held: HeldTrack | None = None
+        if clip == "gain" and not encoding.is_float:
+            self._held = HeldTrack(rows, hidden(next(iter(stems.values())), ".held"), channels)
+        assert encoding.container.is_bundle or len(set(stems.values())) == len(stems), "two stems with one path"
         try:
             self._begin()
         except BaseException:
@@ -89,44 +116,43 @@ class TrackWriter:
             raise
 
     def _begin(self) -> None:
-        for target in self._targets.values():
+        for target in dict.fromkeys(self._targets.values()):
             check_target(target, overwrite=self._overwrite)
-            with _telling(target):
-                check_encodable(target, self._encoding, self._sample_rate, self._channels)
-        allowance = Allowance()
+            with telling(target):
+                check_encodable(target, self._encoding, self._sample_rate, self._channels, self._frames)
         for stem, target in self._targets.items():
-            hidden = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.part")
-            with _telling(target):
+            part = hidden(target, ".part")
+            with telling(target):
                 make_folders(target.parent, self._made_folders)
-                hidden.touch(exist_ok=False)  # also keeps the folder, should another track abort and tidy up
-                self._parts[stem] = hidden
-                if self._holds:
-                    self._held[stem] = HeldStem(hidden.with_suffix(".held"), self._channels, allowance)
-                else:
-                    self._files[stem] = self._file(stem, gain=1.0, frames=self._frames)
+                part.touch(exist_ok=False)  # also keeps the folder, should another track abort and tidy up
+            self._parts[stem] = part
         self._check_space()
+        if self._held is None:
+            self._open_encoders(self._frames)
 
-    def write(self, stem: str, block: Block) -> None:
+    def write(self, blocks: Mapping[str, Block]) -> None:
         """
-        Add a block to a stem; the block may be reused afterwards.
+        Add a block to every stem, and to "mixture" where there are remainders; blocks may be reused afterwards.
 
-        Shape: [channels, any number of frames]
+        Shape: [channels, any number of frames, the same for all]
 
         Raises EncodeError when the disk is full or fails, ValueError for NaN or infinity.
         """
         assert not self._over, "the track is finished"
-        assert block.shape == (self._channels, block.shape[-1]), f"{block.shape} is not [channels, frames]"
-        if not block.size:
+        shape = next(iter(blocks.values())).shape
+        assert all(block.shape == shape and shape[0] == self._channels for block in blocks.values()), f"not all {shape}"
+        if not shape[1]:
             return
-        peak = float(np.abs(block).max())
-        if not np.isfinite(peak):
-            raise ValueError(f"Stem {stem} of {self._track} holds samples that are not finite")
-        self._peak = max(self._peak, peak)
-        with _telling(self._targets[stem]):
-            if self._holds:
-                self._held[stem].append(block)
-            else:
-                self._files[stem].write(block)
+        for name, block in blocks.items():
+            peak = float(np.abs(block).max())
+            if not np.isfinite(peak):
+                raise ValueError(f"Stem {name} of {self._track} holds samples that are not finite")
+            self._peaks[name] = max(self._peaks.get(name, 0.0), peak)
+        if self._held is None:
+            self._encode(blocks)
+        else:
+            with telling(next(iter(self._targets.values()))):
+                self._held.append(blocks)
 
     def finish(self) -> WrittenTrack:
         """
@@ -135,15 +161,19 @@ class TrackWriter:
         Raises EncodeError, and then leaves nothing behind: neither temporaries nor a part of the stems.
         """
         assert not self._over, "the track is finished"
-        gain = self._gain()
         try:
-            written = {stem: self._complete(stem, gain) for stem in self._targets}
+            self._encode_held()
+            frames = self._close_encoders()
+            warnings = self._dress()
+            sizes = {target: part.stat().st_size for part, target in self._finished().items()}
             self._rename()
         except BaseException:
             self.abort()
             raise
         self._over = True
-        return WrittenTrack(20 * log10(gain), written)
+        self._pool.shutdown()
+        stems = {stem: WrittenStem(path, frames[stem], sizes[path]) for stem, path in self._targets.items()}
+        return WrittenTrack(20 * log10(self._gain), stems, warnings)
 
     def cancel(self) -> None:
         """Have a `finish` on another thread give up, which can take long otherwise: it raises EncodeError."""
@@ -154,12 +184,13 @@ class TrackWriter:
         if self._over:
             return
         self._over = True
-        for file in self._files.values():
+        self._pool.shutdown()
+        for encoder in self._encoders.values():
             with suppress(OSError):
-                file.discard()
-        for held_stem in self._held.values():
+                encoder.discard()
+        if self._held is not None:
             with suppress(OSError):
-                held_stem.discard()
+                self._held.discard()
         for part in self._parts.values():
             with suppress(OSError):
                 part.unlink(missing_ok=True)
@@ -173,50 +204,118 @@ class TrackWriter:
     ) -> None:
         self.abort()
 
-    def _gain(self) -> float:
-        bits = self._encoding.depth.bits
-        if not self._holds or bits is None or self._peak <= highest_peak(bits):
-            return 1.0
-        return highest_peak(bits) / self._peak
+    # From blocks to files.
 
-    def _complete(self, stem: str, gain: float) -> WrittenStem:
-        target = self._targets[stem]
-        with _telling(target):
-            if self._holds:
-                self._write_held(stem, gain)
-            file = self._files[stem]
-            size = file.close()
-        return WrittenStem(target, file.frames, size)
+    def _open_encoders(self, frames: int | None) -> None:
+        bits = self._encoding.bits
+        if bits:
+            stems = list(self._targets)
+            self._quantiser = TrackQuantiser(stems, self._remainders, bits, self._channels, self._track, self._gain)
+        for stem, target in self._targets.items():
+            with telling(target):
+                self._encoders[stem] = open_encoder(
+                    self._parts[stem],
+                    self._encoding,
+                    target=target,
+                    sample_rate=self._sample_rate,
+                    channels=self._channels,
+                    frames=frames,
+                )
 
-    def _write_held(self, stem: str, gain: float) -> None:
-        held_stem = self._held[stem]
-        file = self._files[stem] = self._file(stem, gain, held_stem.frames)
-        for block in held_stem.blocks():
+    def _encode_held(self) -> None:
+        if self._held is None:
+            return
+        self._gain = min(1.0, *(self._limit(name) / peak for name, peak in self._peaks.items() if peak), 1.0)
+        self._open_encoders(self._held.frames)
+        for blocks in self._held.blocks():
             if self._cancelled:
-                raise EncodeError(f"{shown(self._targets[stem])}: was cancelled.")
-            file.write(block)
-        held_stem.discard()
+                raise EncodeError(f"{shown(next(iter(self._targets.values())))}: was cancelled.")
+            self._encode(blocks)
+        self._held.discard()
 
-    def _file(self, stem: str, gain: float, frames: int | None) -> StemFile:
-        return StemFile(
-            self._parts[stem],
-            self._encoding,
-            target=self._targets[stem],
-            sample_rate=self._sample_rate,
-            channels=self._channels,
-            seed=f"{self._track}\n{stem}",
-            gain=gain,
-            frames=frames,
+    def _limit(self, name: str) -> float:
+        """The largest magnitude that a row may have: of the mixture, full scale, of which one LSB may be cut off."""
+        bits = self._encoding.bits
+        if self._encoding.is_float:
+            return inf
+        if bits is None or name == MIXTURE:
+            return 1.0
+        return highest_peak(bits, parts=len(self._remainders.get(name, ())))
+
+    def _encode(self, blocks: Mapping[str, Block]) -> None:
+        if self._quantiser is not None:
+            for cells in self._quantiser.push(blocks):
+                self._store(cells)
+        else:
+            gain = np.float32(self._gain)
+            self._store({stem: np.ascontiguousarray(blocks[stem].T) * gain for stem in self._targets})
+
+    def _store(self, samples: Mapping[str, Samples]) -> None:
+        self._each(lambda stem: self._encoders[stem].write(samples[stem]))
+
+    def _close_encoders(self) -> dict[str, int]:
+        """Complete all files; the frames of each."""
+        if self._quantiser is not None:
+            for cells in self._quantiser.flush():
+                self._store(cells)
+        self._each(lambda stem: self._encoders[stem].close())
+        return {stem: encoder.frames for stem, encoder in self._encoders.items()}
+
+    def _each(self, action: Callable[[str], None]) -> None:
+        """Do something for every stem at once: encoders leave Python, so that they share the cores."""
+
+        def telling_action(stem: str) -> None:
+            with telling(self._targets[stem]):
+                action(stem)
+
+        list(self._pool.map(telling_action, self._targets))
+
+    def _dress(self) -> tuple[str, ...]:
+        """Bundle stems where the format does, and put on the tags; what kept tags from being carried."""
+        tags = self._tags or Tags({})
+        if self._encoding.container.is_bundle:
+            return self._bundle(tags)
+        return tuple(
+            warning
+            for stem, target in self._targets.items()
+            for warning in self._tag(self._parts[stem], target, tags.of_stem(stem))
         )
+
+    def _tag(self, part: Path, target: Path, tags: Tags) -> tuple[str, ...]:
+        if tags:
+            try:
+                write_tags(part, self._encoding.format, tags)
+            except (FfmpegError, OSError) as error:
+                return (f"{shown(target)}: the song's tags could not be put on it ({error}).",)
+        return ()
+
+    def _bundle(self, tags: Tags) -> tuple[str, ...]:
+        """Put all stems into one file, the mixture first; what kept tags from being carried."""
+        (target,) = set(self._targets.values())
+        names = [stem for stem in self._targets if stem != MIXTURE]
+        bundle = self._parts[_BUNDLE] = hidden(target, ".part")
+        with telling(target):
+            stem_mp4.mux([self._parts[stem] for stem in (MIXTURE, *names)], names, bundle)
+            warnings = self._tag(bundle, target, tags)
+            stem_mp4.describe(bundle, names)
+        return warnings
+
+    # Names.
+
+    def _finished(self) -> dict[Path, Path]:
+        """Which temporary becomes which file."""
+        if self._encoding.container.is_bundle:
+            return {self._parts[_BUNDLE]: next(iter(self._targets.values()))}
+        return {self._parts[stem]: target for stem, target in self._targets.items()}
 
     def _rename(self) -> None:
         new: list[Path] = []
         try:
-            for stem, target in self._targets.items():
-                with _telling(target):
+            for part, target in self._finished().items():
+                with telling(target):
                     check_target(target, overwrite=self._overwrite)
                     is_new = not target.exists()
-                    self._parts[stem].replace(target)
+                    part.replace(target)
                     if is_new:
                         new.append(target)
         except BaseException:
@@ -229,59 +328,17 @@ class TrackWriter:
         """Refuse before any work when what is held on disk, and files of foreseeable size, will not fit."""
         if self._frames is None:
             return
-        samples = self._frames * self._channels * len(self._targets)
-        needed = 0 if self._encoding.container.compressed else samples * self._encoding.depth.bytes_per_sample
-        if self._holds:
-            needed += max(0, samples * np.float32().nbytes - held.MEMORY_BYTES)
+        seconds = self._frames / self._sample_rate
+        needed = seconds * self._encoding.bytes_per_second(self._sample_rate, self._channels) * len(self._targets)
+        if self._encoding.container.is_bundle:
+            needed *= 2  # the tracks, and the file they are copied into
+        if self._held is not None:
+            needed += max(0, self._held.bytes_per_frame * self._frames - held.MEMORY_BYTES)
         folder = next(iter(self._targets.values())).parent
-        with _telling(folder):
+        with telling(folder):
             free = shutil.disk_usage(folder).free
         if needed > free:
             raise EncodeError(
                 f"{shown(folder)}: the stems of {self._track} need {needed / 1e6:,.0f} MB and "
                 f"{free / 1e6:,.0f} MB are free. Free some space or choose another output folder."
             )
-
-
-@contextmanager
-def _telling(target: Path) -> Iterator[None]:
-    """Turn what the operating system or the encoder refuses into an EncodeError that names the stem."""
-    try:
-        yield
-    except OSError as error:
-        raise EncodeError(f"{shown(target)}: cannot be written: {reason(error)}.") from error
-    except soundfile.LibsndfileError as error:
-        raise EncodeError(f"{shown(target)}: cannot be encoded ({error}). Choose another format.") from error
-
-
-def check_target(target: Path, *, overwrite: bool) -> None:
-    """
-    Find out whether a stem may have its name.
-
-    Raises EncodeError when a file has it already (unless `overwrite`), or a folder.
-    """
-    with _telling(target):
-        if target.is_dir():
-            raise EncodeError(f"{shown(target)}: a folder has this name. Move it or choose another output folder.")
-        if target.exists() and not overwrite:
-            raise EncodeError(
-                f"{shown(target)}: exists already. Use --overwrite to replace it, or another output folder."
-            )
-
-
-def check_writable(folder: Path) -> None:
-    """
-    Find out whether an output folder can be created and written, leaving nothing behind.
-
-    Raises OutputError when it cannot: a file is in the way, the disk is read-only, or it is not permitted.
-    """
-    made: list[Path] = []
-    try:
-        make_folders(folder, made)
-        probe = folder / f".{secrets.token_hex(4)}.part"
-        probe.touch(exist_ok=False)
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(f"{shown(folder)}: cannot be written: {reason(error)}.") from error
-    finally:
-        remove_folders(made)

@@ -6,6 +6,7 @@ stdout, warnings on stderr) or quiet (errors only).
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,7 @@ class Console:
         self._talk = RichConsole(stderr=True, highlight=False)
         self._talk.soft_wrap = not self._talk.is_terminal  # wrapped at words for people, whole lines for programs
         self._tasks: dict[str, TaskID] = {}
+        self._warned: set[str] = set()
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -78,7 +80,9 @@ class Console:
         """Show an event; may be called from any thread."""
         match event:
             case Warned(message):
-                self.warn(message)
+                if message not in self._warned:  # what holds for every song is told once
+                    self._warned.add(message)
+                    self.warn(message)
             case DownloadProgress(file, done, total):
                 self._advance(file, done, total, "bytes")
             case TrackStarted(track, seconds):
@@ -97,18 +101,18 @@ class Console:
         finally:
             self._progress.remove_task(task)
 
-    def report(self, report: TrackReport) -> None:
-        """Say what became of a track: one object in json mode, else one line."""
+    def report(self, report: TrackReport, place: str | None = None) -> None:
+        """Say what became of a track: one object in json mode, else one line. `place` is told for where stems are."""
         if self.mode == "json":
             self.data(report.to_json())
         if report.error is not None:
             self.error(report.error)
         elif self.mode == "human" and report.seconds:
-            folder = _shared_folder(list(report.outputs.values()))
+            place = place or _shared_place(list(report.outputs.values()))
             speed = (report.audio_seconds or 0) / report.seconds
-            gain = f", turned down {-report.gain_db:.1f} dB so that no stem clips" if report.gain_db else ""
+            gain = f", turned down {-report.gain_db:.2g} dB so that no stem clips" if report.gain_db else ""
             self.say(
-                f"{report.track}: {len(report.outputs)} {'stem' if len(report.outputs) == 1 else 'stems'} in {folder} "
+                f"{report.track}: {len(report.outputs)} {'stem' if len(report.outputs) == 1 else 'stems'} in {place} "
                 f"({clock(report.audio_seconds or 0)} in {report.seconds:.1f} s, {speed:.1f}x real time, "
                 f"{report.device} {report.precision}{gain})"
             )
@@ -170,9 +174,10 @@ def clock(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
-def _shared_folder(paths: list[Path]) -> str:
-    folder = paths[0].parent
+def _shared_place(paths: list[Path]) -> str:
+    """The folder that all stems are in, or the file."""
+    place = paths[0] if len(set(paths)) < len(paths) else Path(os.path.commonpath([path.parent for path in paths]))
     try:
-        return str(folder.relative_to(Path.cwd()))
+        return str(place.relative_to(Path.cwd()))
     except ValueError:
-        return str(folder)
+        return str(place)

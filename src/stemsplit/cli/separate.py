@@ -1,9 +1,12 @@
 """`stemsplit separate`, the default command: files in, stem files out."""
 
+import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,7 +24,12 @@ from stemsplit.cli.options import (
 )
 from stemsplit.errors import UsageError
 
+if TYPE_CHECKING:
+    from stemsplit.separation.naming import NameTemplate
+    from stemsplit.separation.options import StemOptions
+
 _MIN_RATE, _MAX_RATE = 1_000, 768_000  # Hz; beyond these no player follows
+_STEMS, _FILES = "Which stems", "Files and sound"  # headings of the help
 
 
 class Format(StrEnum):
@@ -29,6 +37,12 @@ class Format(StrEnum):
 
     WAV = "wav"
     FLAC = "flac"
+    AIFF = "aiff"
+    MP3 = "mp3"
+    OGG = "ogg"
+    OPUS = "opus"
+    M4A = "m4a"
+    STEM_MP4 = "stem.mp4"
 
 
 class Depth(StrEnum):
@@ -47,23 +61,99 @@ class Clip(StrEnum):
 
 
 def separate(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Songs to split.", show_default=False)],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Songs to split; - for standard input.", show_default=False)
+    ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Stems go to DIR/<song>/<stem>.wav.")
-    ] = Path("separated"),
+        str,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Stems go below this folder; - writes one stem to standard output."
+        ),
+    ] = "separated",
+    name: Annotated[
+        str,
+        typer.Option(
+            metavar="TEMPLATE",
+            help="Of the stem files, from {track}, {stem}, {model}, {artist}, {title}, {album}, {folder}.",
+        ),
+    ] = "{track}/{stem}",
     model: Model = "htdemucs",
     stems: Annotated[
         list[str] | None,
-        typer.Option("--stems", "-s", metavar="NAMES", help="Only these, such as drums,vocals (repeatable)."),
+        typer.Option(
+            "--stems",
+            "-s",
+            metavar="NAMES",
+            help="Only these, such as drums,vocals (repeatable).",
+            rich_help_panel=_STEMS,
+        ),
     ] = None,
-    format_: Annotated[Format, typer.Option("--format", "-f", help="File format of the stems.")] = Format.WAV,
-    bit_depth: Annotated[Depth, typer.Option(help="Bits per sample; 32f for wav only.")] = Depth.BITS_24,
+    karaoke: Annotated[
+        bool, typer.Option("--karaoke", "-k", help="Instrumental and vocals.", rich_help_panel=_STEMS)
+    ] = False,
+    two_stems: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STEM", help="STEM, and all the rest as no_STEM.", show_default=False, rich_help_panel=_STEMS
+        ),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STEM", help="The song without it (repeatable: without all of them).", rich_help_panel=_STEMS
+        ),
+    ] = None,
+    mix: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=MIX",
+            help="A stem of your own, such as practice=drums+bass*0.5+vocals@-6dB; mixture is the song (repeatable).",
+            rich_help_panel=_STEMS,
+        ),
+    ] = None,
+    sum_: Annotated[
+        bool,
+        typer.Option(
+            "--sum",
+            help="Make instrumental and no_STEM by adding up the other stems, not by subtracting from the song.",
+            rich_help_panel=_STEMS,
+        ),
+    ] = False,
+    residual: Annotated[
+        bool, typer.Option("--residual", help="Also what is in no stem, so that all add up.", rich_help_panel=_STEMS)
+    ] = False,
+    format_: Annotated[
+        Format, typer.Option("--format", "-f", help="File format of the stems.", rich_help_panel=_FILES)
+    ] = Format.WAV,
+    bit_depth: Annotated[
+        Depth | None,
+        typer.Option(
+            help="Bits per sample, 24 by default; 32f for wav and aiff.", show_default=False, rich_help_panel=_FILES
+        ),
+    ] = None,
+    bitrate: Annotated[
+        int | None,
+        typer.Option(
+            metavar="KBPS", help="Of mp3 (320), m4a (256), opus (160).", show_default=False, rich_help_panel=_FILES
+        ),
+    ] = None,
     sample_rate: Annotated[
-        str, typer.Option(metavar="keep|model|HZ", help="Of the stems: the song's, the model's, or a number.")
+        str,
+        typer.Option(metavar="keep|model|HZ", help="The song's, the model's, or a number.", rich_help_panel=_FILES),
     ] = "keep",
     clip: Annotated[
-        Clip, typer.Option(help="Turn all stems down together where one would clip, or let it clip.")
+        Clip,
+        typer.Option(help="Turn all stems down together where one would clip, or let it clip.", rich_help_panel=_FILES),
     ] = Clip.GAIN,
+    start: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Where in the songs to begin.", rich_help_panel=_FILES)
+    ] = 0.0,
+    duration: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="How much of the songs to split.", show_default=False, rich_help_panel=_FILES
+        ),
+    ] = None,
     overlap: Overlap = 0.25,
     segment: Segment = None,
     shifts: Annotated[int, typer.Option(metavar="N", help="Average N passes with moved segments.")] = 1,
@@ -77,55 +167,81 @@ def separate(
     verbose: Verbose = False,
 ) -> None:
     """Split songs into stems: DIR/<song>/{drums,bass,other,vocals}.wav."""
+    from stemsplit.audio.encoder import check_available
+    from stemsplit.audio.excerpt import Excerpt
     from stemsplit.audio.formats import Encoding
-    from stemsplit.audio.writer import check_writable
+    from stemsplit.audio.targets import check_writable
+    from stemsplit.cli import pipes
     from stemsplit.compute import check_choice
+    from stemsplit.separation.naming import NameTemplate
     from stemsplit.separation.options import SplitOptions, StemOptions
     from stemsplit.separation.plan import plan_tracks, split_missing
-    from stemsplit.weights.definition import check_sources
+    from stemsplit.separation.selection import Selection, parse_mix
     from stemsplit.weights.find import find_model
 
     mode: Mode = "json" if json else "quiet" if quiet else "human"
+    to_stdout = output == pipes.PIPE
     check_choice(device, precision, batch_size)
     SplitOptions(overlap, segment, shifts)  # refuses what makes no sense
+    template = NameTemplate(name)
     writing = StemOptions(
-        output,
-        Encoding(format_.value, bit_depth.value),
+        Path(output),
+        Encoding(format_.value, bit_depth.value if bit_depth else None, bitrate),
+        selection=Selection(
+            stems=_names("--stems", stems),
+            karaoke=karaoke,
+            two_stems=two_stems,
+            drop=_names("--drop", drop),
+            mixes=tuple(map(parse_mix, mix or ())),
+            sum=sum_,
+            residual=residual,
+        ),
+        excerpt=Excerpt(start, duration),
         sample_rate=_rate(sample_rate),
         clip=clip.value,
         overwrite=overwrite,
     )
-    wanted = _names(stems)
+    check_available(writing.encoding)
+    if to_stdout:
+        pipes.check_stdout(json, format_.value, inputs)
     found = find_model(model)
-    if wanted is not None and found.sources is not None:
-        check_sources(wanted, found.sources)
-    check_writable(output)
-    tracks, reports = split_missing(plan_tracks(inputs))
-    with Console(mode) as console:
+    if found.sources is not None:
+        _check_stems(writing, found.sources, template, to_stdout)
+    loading: dict[str, Any] = {
+        "device": device,
+        "precision": precision,
+        "batch_size": batch_size,
+        "overlap": overlap,
+        "segment": segment,
+        "shifts": shifts,
+        "offline": offline,
+    }
+    with Console(mode) as console, ExitStack() as stack:
+        if to_stdout:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="stemsplit-"))
+            writing = replace(writing, output=Path(folder))
+        else:
+            check_writable(writing.output)
+        paths = stack.enter_context(pipes.spooled(inputs))
+        spoken = pipes.Naming(inputs, paths)
+        tracks, reports = split_missing(plan_tracks(paths, template, found.name))
         for report in reports:
             console.report(report)
         if tracks:
+            listener = spoken.listener(console.listen)
             with console.busy(f"loading {model}"):
                 # Importing torch takes seconds: only now that all is known to make sense.
                 from stemsplit.separation.batch import separate_tracks
                 from stemsplit.separation.separator import Separator
 
-                separator = Separator.load(
-                    model,
-                    sources=wanted,
-                    device=device,
-                    precision=precision,
-                    batch_size=batch_size,
-                    overlap=overlap,
-                    segment=segment,
-                    shifts=shifts,
-                    offline=offline,
-                    listener=console.listen,
-                )
+                separator = Separator.load(model, sources=writing.needed, **loading, listener=listener)
+            _check_stems(writing, separator.bag.sources, template, to_stdout)
             try:
-                for report in separate_tracks(tracks, separator, writing, console.listen):
+                for report in separate_tracks(tracks, separator, writing, listener):
                     reports.append(report)
-                    console.report(report)
+                    console.report(spoken.report(report), "stdout" if to_stdout else None)
+                    if to_stdout and report.status == "done":
+                        pipes.pour(next(iter(report.outputs.values())))
             except (KeyboardInterrupt, SystemExit):
                 console.say("Cancelled: songs that were not finished have left no stems.")
                 raise
@@ -136,11 +252,25 @@ def separate(
         raise typer.Exit(1)
 
 
-def _names(lists: Sequence[str] | None) -> list[str] | None:
+def _check_stems(options: "StemOptions", sources: Sequence[str], template: "NameTemplate", to_stdout: bool) -> None:
+    """Find out whether the stems can be made of a model's sources, and each be written where it is to go."""
+    count = len(options.mixdown(sources).stems)
+    if to_stdout and count > 1:
+        raise UsageError(f"-o - writes one stem, and {count} are asked for: choose one, such as -s vocals.")
+    if count > 1 and "stem" not in template.fields and not options.encoding.container.is_bundle and not to_stdout:
+        raise UsageError(
+            f"--name {template.text!r} would give all {count} stems of a song one name: put {{stem}} in it."
+        )
+
+
+def _names(option: str, lists: Sequence[str] | None) -> tuple[str, ...]:
     """`-s drums,bass -s vocals` as one list without repeats."""
-    if not lists:
-        return None
-    return list(dict.fromkeys(name.strip() for names in lists for name in names.split(",") if name.strip()))
+    if lists is None:
+        return ()
+    names = tuple(dict.fromkeys(name.strip() for names in lists for name in names.split(",") if name.strip()))
+    if not names:
+        raise UsageError(f"{option} names no stem: write one, such as {option} vocals, or leave it out.")
+    return names
 
 
 def _rate(text: str) -> int | Literal["keep", "model"]:

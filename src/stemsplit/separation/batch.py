@@ -7,6 +7,7 @@ from queue import SimpleQueue
 
 from torch import Tensor
 
+from stemsplit.audio.encoder import check_available
 from stemsplit.audio.formats import Encoding
 from stemsplit.errors import TrackError, UsageError
 from stemsplit.events import Listener, ignore
@@ -14,6 +15,7 @@ from stemsplit.separation.options import StemOptions
 from stemsplit.separation.plan import PlannedTrack, plan_tracks
 from stemsplit.separation.report import TrackReport
 from stemsplit.separation.segments import Segment
+from stemsplit.separation.selection import Selection
 from stemsplit.separation.separator import Separator
 from stemsplit.separation.stages import WriteBehind, prefetch
 from stemsplit.separation.track import TrackJob
@@ -31,7 +33,7 @@ def separate_tracks(
     generator) removes what is unfinished.
 
     Raises:
-        UsageError: for a model that is not stereo, as files are made to be.
+        UsageError: for a model that is not stereo, as files are made to be, and as `Selection.mixdown`.
         ModelError: when the network cannot run.
     """
     if separator.audio_channels != 2:
@@ -39,7 +41,8 @@ def separate_tracks(
             f"The model {separator.bag.name} separates {separator.audio_channels} channel(s); files are split by "
             "models of two."
         )
-    yield from _Batch(list(tracks), separator, options, listener).reports()
+    needed = separator.only(options.needed(separator.sources))
+    yield from _Batch(list(tracks), needed, options, listener).reports()
 
 
 class _Batch:
@@ -116,6 +119,8 @@ def separate_file(
     *,
     model: str = "htdemucs",
     stems: Collection[str] | None = None,
+    selection: Selection | None = None,
+    encoding: Encoding | None = None,
     overwrite: bool = False,
     listener: Listener = ignore,
 ) -> TrackReport:
@@ -126,7 +131,9 @@ def separate_file(
         path: a file of any format that libsndfile or ffmpeg reads.
         output: the folder below which the track gets its own.
         model: as in `Separator.load`; all else is decided automatically.
-        stems: those wanted; all the model's sources by default.
+        stems: the sources wanted; all the model's by default.
+        selection: instead of `stems`, anything else that can be made of them, such as `Selection(karaoke=True)`.
+        encoding: such as `Encoding("flac")`; 24-bit WAV by default.
         overwrite: replace stems that exist.
         listener: told what happens.
 
@@ -134,8 +141,16 @@ def separate_file(
         TrackError: if the file cannot be read or its stems not be written; then no stem is left.
         UsageError, ModelError: as `Separator.load`.
     """
-    separator = Separator.load(model, sources=stems, listener=listener)
-    options = StemOptions(Path(output), Encoding(), overwrite=overwrite)
+    if stems is not None and not stems:
+        raise UsageError("stems: name at least one, or leave it out for all.")
+    options = StemOptions(
+        Path(output),
+        encoding or Encoding(),
+        selection=selection or Selection(stems=tuple(stems or ())),
+        overwrite=overwrite,
+    )
+    check_available(options.encoding)
+    separator = Separator.load(model, sources=options.needed, listener=listener)
     (report,) = separate_tracks(plan_tracks([Path(path)]), separator, options, listener)
     if report.failure is not None:
         raise report.failure

@@ -1,8 +1,9 @@
 """A song as the network hears it: stereo, at the network's rate, and measured."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from threading import Event
 from typing import Self
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from stemsplit.audio.blocks import Block
 from stemsplit.audio.channels import to_stereo
-from stemsplit.audio.reader import Reader
+from stemsplit.audio.excerpt import Excerpt
+from stemsplit.audio.reader import Reader, open_audio
 from stemsplit.audio.resample import resampled
 from stemsplit.errors import DecodeError
 from stemsplit.separation.statistics import Statistics
@@ -18,6 +20,20 @@ from stemsplit.separation.statistics import Statistics
 # A mixture of up to this size (three minutes at 44.1 kHz) is kept from the measuring pass; a longer one is
 # decoded again, so that memory does not grow with the song.
 KEPT_BYTES = 64 * 1024**2
+
+
+def original(path: Path, excerpt: Excerpt, *, rate: int, frames: int, mono: bool) -> Generator[Block, None, None]:
+    """
+    The mixture as its file has it, at the stems' rate in Hz: it never goes through the network's.
+
+    Shape: [1, T] if `mono`, else [2, T]; `frames` in all.
+
+    Raises:
+        DecodeError: as `Reader.blocks`.
+    """
+    with open_audio(path, excerpt) as reader:
+        blocks = reader.blocks() if mono else map(to_stereo, reader.blocks())
+        yield from resampled(blocks, reader.info.sample_rate, rate, frames)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,17 @@
 """What a user may choose: how tracks are cut, how stems are written. Importing it imports no torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Literal
 
+from stemsplit.audio.excerpt import WHOLE, Excerpt
 from stemsplit.audio.formats import Encoding
 from stemsplit.errors import UsageError
+from stemsplit.separation.mixdown import Mixdown
+from stemsplit.separation.plan import PlannedTrack
+from stemsplit.separation.selection import ALL, Selection, bundled
 
 _MAX_SHIFTS = 1000
 
@@ -41,27 +46,52 @@ class SplitOptions:
 @dataclass(frozen=True)
 class StemOptions:
     """
-    How stems are written.
+    Which stems are made of every track, and how they are written.
 
     Attributes:
         output: folder below which every track gets its own.
-        encoding: format and bit depth.
+        encoding: format with bit depth or bitrate.
+        selection: the stems; by default one per source that is separated.
+        excerpt: the part of every track to split.
         sample_rate: Hz, or "keep" for the input's, or "model" for the network's.
         clip: "gain" for one common gain per track where a stem would clip, "none" for none.
         overwrite: replace stems that exist.
+
+    Raises:
+        UsageError: for stems chosen in a format that always holds the same ones.
     """
 
     output: Path
     encoding: Encoding
+    selection: Selection = ALL
+    excerpt: Excerpt = WHOLE
     sample_rate: int | Literal["keep", "model"] = "keep"
     clip: Literal["gain", "none"] = "gain"
     overwrite: bool = False
 
-    def path(self, track: str, stem: str) -> Path:
-        """Where a stem of a track goes."""
-        return self.output / track / f"{stem}{self.encoding.extension}"
+    def __post_init__(self) -> None:
+        if self.encoding.container.is_bundle and self.selection != ALL:
+            raise UsageError(
+                f"{self.encoding.format} always holds the mixture, drums, bass, other and vocals: leave the options "
+                "out that choose stems, or choose another format."
+            )
+
+    def mixdown(self, sources: Sequence[str]) -> Mixdown:
+        """The stems to make with a model of these sources. Raises UsageError as `Selection.mixdown`."""
+        return bundled(sources) if self.encoding.container.is_bundle else self.selection.mixdown(sources)
+
+    def needed(self, sources: Sequence[str]) -> tuple[str, ...]:
+        """The sources that must be separated. Raises as `mixdown`."""
+        return self.mixdown(sources).sources
+
+    def paths(self, track: PlannedTrack, stems: Sequence[str]) -> dict[str, Path]:
+        """Where each stem of a track goes."""
+        extension = self.encoding.extension
+        if self.encoding.container.is_bundle:
+            return dict.fromkeys(stems, self.output / track.file_path(extension))
+        return {stem: self.output / track.stem_path(stem, extension) for stem in stems}
 
     def rate(self, kept: int, model: int) -> int:
-        """The stems' sample rate in Hz, for an input of `kept` Hz and a network of `model` Hz."""
+        """The stems' sample rate in Hz that is asked for, for an input of `kept` Hz and a network of `model` Hz."""
         rates = {"keep": kept, "model": model}
         return self.sample_rate if isinstance(self.sample_rate, int) else rates[self.sample_rate]

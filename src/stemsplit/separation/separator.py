@@ -7,6 +7,7 @@ Shapes: S sources, C channels, T frames.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Self, overload
 
 import numpy as np
@@ -23,7 +24,7 @@ from stemsplit.separation.options import SplitOptions
 from stemsplit.separation.segments import OverlapAdd, Pass, cut
 from stemsplit.separation.statistics import Statistics
 from stemsplit.weights.bag import Bag, find_model, load_bag
-from stemsplit.weights.definition import check_sources
+from stemsplit.weights.definition import Wanted, check_sources, chosen
 
 if TYPE_CHECKING:
     from stemsplit.audio.blocks import Block
@@ -59,9 +60,7 @@ class Separator:
     ) -> None:
         self.bag = bag
         self.options = options or SplitOptions()
-        self.sources = _ordered(bag.sources, sources)
-        self.indices = [bag.sources.index(source) for source in self.sources]
-        self.passes = _passes(bag, self.indices, self.options)
+        self._choose(_ordered(bag.sources, sources))
         self.engine = Engine(bag.networks, compute or choose(), listener)
 
     @classmethod
@@ -69,7 +68,7 @@ class Separator:
         cls,
         model: str = "htdemucs",
         *,
-        sources: Collection[str] | None = None,
+        sources: Wanted = None,
         device: str = "auto",
         precision: str = "auto",
         batch_size: int | str = "auto",
@@ -84,7 +83,8 @@ class Separator:
 
         Args:
             model: a catalogue name, a path, or USER/REPO[@REVISION] on the hub.
-            sources: those wanted; networks that others need are neither fetched nor loaded.
+            sources: those wanted, or a function from the model's sources to them; networks that others need are
+                neither fetched nor loaded.
             offline: use only what is on this machine.
             device: see `stemsplit.compute.choose`.
             precision: likewise.
@@ -101,7 +101,23 @@ class Separator:
         options = SplitOptions(overlap, segment, shifts)
         compute = choose(device, precision, batch_size)
         bag = load_bag(find_model(model), sources=sources, offline=offline, listener=listener)
-        return cls(bag, sources=sources, compute=compute, options=options, listener=listener)
+        return cls(bag, sources=chosen(sources, bag.sources), compute=compute, options=options, listener=listener)
+
+    def only(self, sources: Collection[str]) -> Self:
+        """
+        A view of this separator, on the same networks, for some of its sources: it runs only those they need.
+
+        Raises:
+            UnknownSourceError: for a source that the separator does not have.
+        """
+        view = copy(self)
+        view._choose(_ordered(self.sources, sources))
+        return view
+
+    def _choose(self, sources: tuple[str, ...]) -> None:
+        self.sources = sources
+        self.indices = [self.bag.sources.index(source) for source in sources]
+        self.passes = _passes(self.bag, self.indices, self.options)
 
     @property
     def sample_rate(self) -> int:
@@ -165,17 +181,13 @@ class Separator:
         """
         if not statistics.frames:
             raise ValueError("the mixture has no frames")
-        names, indices, passes = self.sources, self.indices, self.passes
-        if sources is not None:
-            names = _ordered(self.sources, sources)
-            indices = [self.bag.sources.index(source) for source in names]
-            passes = _passes(self.bag, indices, self.options)
-        joined = OverlapAdd(statistics, passes)
-        segments = cut(None, map(self._check, blocks), statistics, passes)
-        for segment, answer in self.engine.run(segments, indices):
+        view = self if sources is None else self.only(sources)
+        joined = OverlapAdd(statistics, view.passes)
+        segments = cut(None, map(self._check, blocks), statistics, view.passes)
+        for segment, answer in self.engine.run(segments, view.indices):
             final = joined.add(segment.window, answer)
             if final.shape[-1]:
-                yield dict(zip(names, final.cpu().numpy(), strict=True))
+                yield dict(zip(view.sources, final.cpu().numpy(), strict=True))
 
     def _check(self, block: Block) -> Block:
         if block.ndim != 2 or block.shape[0] != self.audio_channels or not block.shape[1]:

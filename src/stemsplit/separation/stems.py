@@ -1,13 +1,15 @@
-"""From sources at the network's rate to stem files: rate, channels, names."""
+"""From sources at the network's rate, and the mixture, to stem files: rate, channels, mixdown."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Generator, Mapping
+
+import numpy as np
 
 from stemsplit.audio.blocks import Block
 from stemsplit.audio.channels import to_mono
 from stemsplit.audio.resample import Resampler
 from stemsplit.audio.writer import TrackWriter, WrittenTrack
-from stemsplit.separation.options import StemOptions
+from stemsplit.errors import DecodeError
+from stemsplit.separation.mixdown import Mixdown
 
 
 class StemSink:
@@ -15,51 +17,43 @@ class StemSink:
     Takes the sources of one track as the network gives them, and writes its stems, all or none.
 
     Args:
-        track: the track's name; seeds the dither.
-        targets: final path of every stem.
+        track: the track's name.
+        mixdown: the stems; `write` is given the sources that it names.
+        mixture: the track itself, as the stems have it, if any of them needs it.
+        writer: of the stem files.
         source_rate, rate: Hz of what comes in, and of the files.
         frames: of every file, exactly.
         mono: fold the network's two channels into one.
-        options: how stems are written.
-
-    Raises:
-        EncodeError: for a stem that exists already or cannot be written.
     """
 
     def __init__(
         self,
         track: str,
-        targets: Mapping[str, Path],
+        mixdown: Mixdown,
+        mixture: Generator[Block, None, None] | None,
+        writer: TrackWriter,
         *,
         source_rate: int,
         rate: int,
         frames: int,
         mono: bool,
-        options: StemOptions,
     ) -> None:
-        self._fold: Callable[[Block], Block] = to_mono if mono else _as_it_is
+        self._mixdown = mixdown
         channels = 1 if mono else 2
-        self._resamplers = {stem: Resampler(source_rate, rate, channels, frames) for stem in targets}
-        self._writer = TrackWriter(
-            targets,
-            sample_rate=rate,
-            channels=channels,
-            encoding=options.encoding,
-            clip=options.clip,
-            track=track,
-            overwrite=options.overwrite,
-            frames=frames,
-        )
+        self._mixture = None if mixture is None else _Tape(track, mixture, channels)
+        self._writer = writer
+        self._fold: Callable[[Block], Block] = to_mono if mono else _as_it_is
+        self._resamplers = {source: Resampler(source_rate, rate, channels, frames) for source in mixdown.sources}
 
     def write(self, sources: Mapping[str, Block]) -> None:
-        """Write the next stretch, [2, T] of every stem."""
-        for stem, block in sources.items():
-            self._writer.write(stem, self._resamplers[stem].push(self._fold(block)))
+        """Write the next stretch, [2, T] of every source."""
+        self._mix({source: self._resamplers[source].push(self._fold(block)) for source, block in sources.items()})
 
     def finish(self) -> WrittenTrack:
         """Write what the rate conversion still holds, and give every file its name."""
-        for stem, resampler in self._resamplers.items():
-            self._writer.write(stem, resampler.flush())
+        self._mix({source: resampler.flush() for source, resampler in self._resamplers.items()})
+        if self._mixture is not None:
+            self._mixture.close()
         return self._writer.finish()
 
     def cancel(self) -> None:
@@ -68,7 +62,38 @@ class StemSink:
 
     def abort(self) -> None:
         """Remove whatever is unfinished."""
+        if self._mixture is not None:
+            self._mixture.close()
         self._writer.abort()
+
+    def _mix(self, sources: Mapping[str, Block]) -> None:
+        frames = next(iter(sources.values())).shape[1]
+        mixture = None if self._mixture is None else self._mixture.next(frames)
+        self._writer.write(self._mixdown.apply(sources, mixture))
+
+
+class _Tape:
+    """A stream of blocks [C, T], handed out in stretches of other lengths."""
+
+    def __init__(self, track: str, blocks: Generator[Block, None, None], channels: int) -> None:
+        self._track = track
+        self._blocks = blocks
+        self._rest = np.zeros((channels, 0), np.float32)
+
+    def next(self, frames: int) -> Block:
+        """The next `frames` frames. Raises DecodeError when fewer are left."""
+        parts = [self._rest]
+        while sum(part.shape[1] for part in parts) < frames:
+            block = next(self._blocks, None)
+            if block is None:
+                raise DecodeError(f"{self._track}: the song changed while it was being read.")
+            parts.append(block)
+        together = np.concatenate(parts, axis=1)
+        self._rest = together[:, frames:]
+        return together[:, :frames]
+
+    def close(self) -> None:
+        self._blocks.close()
 
 
 def _as_it_is(block: Block) -> Block:

@@ -9,11 +9,14 @@ from typing import Literal
 
 from torch import Tensor
 
-from stemsplit.audio.reader import open_audio
-from stemsplit.audio.writer import check_target
+from stemsplit.audio.ffmpeg_program import is_installed
+from stemsplit.audio.reader import AudioInfo, open_audio
+from stemsplit.audio.tags import TAGGABLE, Tags, read_tags
+from stemsplit.audio.targets import check_target
+from stemsplit.audio.writer import TrackWriter
 from stemsplit.errors import DecodeError, EncodeError, TrackError
 from stemsplit.events import Listener, TrackEnded, TrackProgress, TrackStarted, Warned
-from stemsplit.separation.mixture import Mixture
+from stemsplit.separation.mixture import Mixture, original
 from stemsplit.separation.options import StemOptions
 from stemsplit.separation.plan import PlannedTrack
 from stemsplit.separation.report import TrackReport
@@ -45,7 +48,8 @@ class TrackJob:
         self._options = options
         self._inputs = inputs
         self._listener = listener
-        self._targets = {source: options.path(track.name, source) for source in separator.sources}
+        self._mixdown = options.mixdown(separator.sources)
+        self._targets = options.paths(track, self._mixdown.names)
         self._warnings: list[str] = []
         self._began = time.perf_counter()
         self._audio_seconds: float | None = None
@@ -62,22 +66,12 @@ class TrackJob:
         """
         self._began = time.perf_counter()
         self._check_targets()
-        with open_audio(self.track.path) as reader:
-            model_rate, kept_rate = self._separator.sample_rate, reader.info.sample_rate
-            mixture = Mixture.measured(reader, model_rate, self._cancelled)
+        with open_audio(self.track.path, self._options.excerpt) as reader:
+            mixture = Mixture.measured(reader, self._separator.sample_rate, self._cancelled)
+            self._sink = self._opened_sink(reader.info, mixture)
             statistics, passes = mixture.statistics, self._separator.passes
-            rate = self._options.rate(kept_rate, model_rate)
-            self._sink = StemSink(
-                self.track.name,
-                self._targets,
-                source_rate=model_rate,
-                rate=rate,
-                frames=round(mixture.frames * rate / kept_rate),
-                mono=reader.info.channels == 1,
-                options=self._options,
-            )
             self._joined = OverlapAdd(statistics, passes)
-            self._announce(mixture.frames / kept_rate, reader.warnings)
+            self._announce(mixture.frames / reader.info.sample_rate, reader.warnings)
             try:
                 yield from cut(self, mixture.blocks(), statistics, passes)
             except ValueError as error:
@@ -103,7 +97,9 @@ class TrackJob:
             return
         with self._failing():
             written = self._sink.finish()
-            outputs = {stem: stem_file.path.absolute() for stem, stem_file in written.stems.items()}
+            for warning in written.warnings:
+                self._warn(warning)
+            outputs = {stem: written_stem.path.absolute() for stem, written_stem in written.stems.items()}
             self._end("done", outputs, gain_db=written.gain_db)
 
     def fail(self, error: TrackError) -> None:
@@ -123,8 +119,54 @@ class TrackJob:
         if self._sink is not None and self.report is None:
             self._sink.abort()
 
+    def _opened_sink(self, info: AudioInfo, mixture: Mixture) -> StemSink:
+        options, encoding, path = self._options, self._options.encoding, self.track.path
+        mono = info.channels == 1
+        rate = self._stem_rate(info.sample_rate)
+        frames = max(1, round(mixture.frames * rate / info.sample_rate))
+        writer = TrackWriter(
+            self._targets,
+            sample_rate=rate,
+            channels=1 if mono else 2,
+            encoding=encoding,
+            clip=options.clip,
+            track=self.track.name,
+            overwrite=options.overwrite,
+            frames=frames,
+            remainders=self._mixdown.remainders,
+            tags=self._tags(),
+        )
+        needs_mixture = self._mixdown.needs_mixture
+        return StemSink(
+            self.track.name,
+            self._mixdown,
+            original(path, options.excerpt, rate=rate, frames=frames, mono=mono) if needs_mixture else None,
+            writer,
+            source_rate=self._separator.sample_rate,
+            rate=rate,
+            frames=frames,
+            mono=mono,
+        )
+
+    def _stem_rate(self, kept: int) -> int:
+        """Of the stems, in Hz: what is asked for, or what the encoder takes in its place."""
+        rate = self._options.rate(kept, self._separator.sample_rate)
+        fitting = self._options.encoding.container.fitting_rate(rate)
+        if fitting != rate:
+            self._warn(f"{self._options.encoding.format} holds no {rate} Hz, so the stems are at {fitting} Hz.")
+        return fitting
+
+    def _tags(self) -> Tags | None:
+        """Of the song, where the stems can carry them."""
+        if self._options.encoding.format not in TAGGABLE:
+            return None
+        if not is_installed():
+            self._warn("Stems carry no tags and no cover, since ffmpeg was not found. Install it for that.")
+            return None
+        return read_tags(self.track.path)
+
     def _check_targets(self) -> None:
-        for target in self._targets.values():
+        for target in set(self._targets.values()):
             check_target(target, overwrite=self._options.overwrite)
             if target.resolve() in self._inputs:
                 raise EncodeError(f"{target}: is itself one of the songs to split. Choose another output folder.")
@@ -133,8 +175,11 @@ class TrackJob:
         self._audio_seconds = seconds
         self._listener(TrackStarted(self.track.name, seconds))
         for warning in warnings:
-            self._warnings.append(warning)
-            self._listener(Warned(warning, self.track.name))
+            self._warn(warning)
+
+    def _warn(self, warning: str) -> None:
+        self._warnings.append(warning)
+        self._listener(Warned(warning, self.track.name))
 
     @contextmanager
     def _failing(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ kind of place (`_opened`); the rest is the same for all.
 
 import hashlib
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -20,7 +20,7 @@ from stemsplit.model.config import MIN_SEGMENT_FRAMES
 from stemsplit.model.htdemucs import HTDemucs
 from stemsplit.weights.catalog import FORMATS, CatalogEntry
 from stemsplit.weights.checkpoint import read_checkpoint, read_config
-from stemsplit.weights.definition import BagDefinition, check_sources, read_definition
+from stemsplit.weights.definition import BagDefinition, Wanted, chosen, read_definition
 from stemsplit.weights.find import FoundModel, HubRepository, LocalFile, LocalFolder, find_model
 from stemsplit.weights.hub import fetch, fetch_definition
 from stemsplit.weights.integrity import flaw_of, sha256_of
@@ -91,7 +91,7 @@ class _Shelf:
 def load_bag(
     found: FoundModel,
     *,
-    sources: Collection[str] | None = None,
+    sources: Wanted = None,
     offline: bool = False,
     listener: Listener = ignore,
 ) -> Bag:
@@ -100,8 +100,9 @@ def load_bag(
 
     Args:
         found: from `find_model`.
-        sources: those wanted. Only members that count for them are downloaded, loaded and listed; None: all. Of a
-            repository outside the catalogue the first member is always fetched, since only it tells the sources.
+        sources: those wanted, or a function from the model's sources to them. Only members that count for them are
+            downloaded, loaded and listed; None: all. Of a repository outside the catalogue the first member is always
+            fetched, since only it tells the sources.
         offline: fail rather than use the network.
         listener: hears `DownloadProgress` and `Warned`.
 
@@ -112,8 +113,8 @@ def load_bag(
         IntegrityError: for one without the published bytes.
         CheckpointError: for one that cannot be used, or members that do not go together.
     """
-    if sources is not None and found.sources is not None:
-        check_sources(sources, found.sources)
+    if found.sources is not None:
+        sources = chosen(sources, found.sources)
     shelf = _opened(found, offline, listener)
     try:
         return _loaded(found, shelf, sources)
@@ -121,12 +122,12 @@ def load_bag(
         raise CheckpointError(f"{shelf.origin} cannot be used: {error}.") from error
 
 
-def _loaded(found: FoundModel, shelf: _Shelf, sources: Collection[str] | None) -> Bag:
+def _loaded(found: FoundModel, shelf: _Shelf, sources: Wanted) -> Bag:
     definition = shelf.definition
     names = found.sources
     if names is None:
         names = read_config(shelf.fetch(definition.members[0])).sources
-    needed = definition.needed(names, sources)
+    needed = definition.needed(names, chosen(sources, names))
     networks: dict[str, HTDemucs] = {}
     for member in (definition.members[index] for index in needed):
         if member not in networks:

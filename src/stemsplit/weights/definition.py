@@ -9,7 +9,7 @@ here, and so do the laws that every definition obeys. Finding and loading the me
 import math
 import re
 import reprlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +26,10 @@ MAX_NUMBER = 1e9  # of a weight, and of seconds
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 SOURCE_NAME = re.compile(r"\w[\w -]{0,63}")
+
+
+Wanted = Collection[str] | Callable[[Sequence[str]], Collection[str]] | None
+"""Sources that are wanted: their names, a function that picks them out of the model's own, or None for all."""
 
 
 def is_plain_name(name: str) -> bool:
@@ -110,6 +114,19 @@ class BagDefinition:
         check_sources(wanted, sources)
         columns = [sources.index(source) for source in wanted]
         return tuple(index for index, row in enumerate(rows) if any(row[column] for column in columns))
+
+
+def chosen(wanted: Wanted, sources: Sequence[str]) -> Collection[str] | None:
+    """
+    The names of those wanted of `sources`, None for all.
+
+    Raises:
+        UnknownSourceError: as `check_sources`, and whatever the function that picks them raises.
+    """
+    names = wanted(sources) if callable(wanted) else wanted
+    if names is not None:
+        check_sources(names, sources)
+    return names
 
 
 def check_sources(wanted: Collection[str], sources: Sequence[str]) -> None:

@@ -1,0 +1,62 @@
+"""Final names of stems, and their folders: whether they may be written, and what the system says against it."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import soundfile
+
+from stemsplit.audio.faults import reason, shown
+from stemsplit.audio.ffmpeg_program import FfmpegError
+from stemsplit.audio.folders import make_folders, remove_folders
+from stemsplit.errors import EncodeError, OutputError
+
+
+def hidden(target: Path, suffix: str) -> Path:
+    """A name beside `target` that nobody takes for a stem, and nothing else has."""
+    return target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}{suffix}")
+
+
+@contextmanager
+def telling(target: Path) -> Iterator[None]:
+    """Turn what the operating system or the encoder refuses into an EncodeError that names the stem."""
+    try:
+        yield
+    except OSError as error:
+        raise EncodeError(f"{shown(target)}: cannot be written: {reason(error)}.") from error
+    except (soundfile.LibsndfileError, FfmpegError) as error:
+        raise EncodeError(f"{shown(target)}: cannot be encoded ({error}). Choose another format.") from error
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """
+    Find out whether a stem may have its name.
+
+    Raises EncodeError when a file has it already (unless `overwrite`), or a folder.
+    """
+    with telling(target):
+        if target.is_dir():
+            raise EncodeError(f"{shown(target)}: a folder has this name. Move it or choose another output folder.")
+        if target.exists() and not overwrite:
+            raise EncodeError(
+                f"{shown(target)}: exists already. Use --overwrite to replace it, or another output folder."
+            )
+
+
+def check_writable(folder: Path) -> None:
+    """
+    Find out whether an output folder can be created and written, leaving nothing behind.
+
+    Raises OutputError when it cannot: a file is in the way, the disk is read-only, or it is not permitted.
+    """
+    made: list[Path] = []
+    try:
+        make_folders(folder, made)
+        probe = folder / f".{secrets.token_hex(4)}.part"
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"{shown(folder)}: cannot be written: {reason(error)}.") from error
+    finally:
+        remove_folders(made)
