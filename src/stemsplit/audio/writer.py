@@ -170,8 +170,7 @@ class TrackWriter:
         except BaseException:
             self.abort()
             raise
-        self._over = True
-        self._pool.shutdown()
+        self._let_go()
         stems = {stem: WrittenStem(path, frames[stem], sizes[path]) for stem, path in self._targets.items()}
         return WrittenTrack(20 * log10(self._gain), stems, warnings)
 
@@ -183,18 +182,22 @@ class TrackWriter:
         """Remove every temporary, and the folders made for them that are empty. May follow anything."""
         if self._over:
             return
-        self._over = True
-        self._pool.shutdown()
         for encoder in self._encoders.values():
             with suppress(OSError):
                 encoder.discard()
+        self._let_go()
+        remove_folders(self._made_folders)
+
+    def _let_go(self) -> None:
+        """Of threads, and of temporaries that have not become files."""
+        self._over = True
+        self._pool.shutdown()
         if self._held is not None:
             with suppress(OSError):
                 self._held.discard()
         for part in self._parts.values():
             with suppress(OSError):
                 part.unlink(missing_ok=True)
-        remove_folders(self._made_folders)
 
     def __enter__(self) -> Self:
         return self

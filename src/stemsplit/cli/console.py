@@ -102,17 +102,17 @@ class Console:
             self._progress.remove_task(task)
 
     def report(self, report: TrackReport, place: str | None = None) -> None:
-        """Say what became of a track: one object in json mode, else one line. `place` is told for where stems are."""
+        """Say what became of a track: one object in json mode, else one line; `place` says where stems are, if not in files."""
         if self.mode == "json":
             self.data(report.to_json())
         if report.error is not None:
             self.error(report.error)
         elif self.mode == "human" and report.seconds:
-            place = place or _shared_place(list(report.outputs.values()))
+            place = place or f"in {_shared_place(list(report.outputs.values()))}"
             speed = (report.audio_seconds or 0) / report.seconds
             gain = f", turned down {-report.gain_db:.2g} dB so that no stem clips" if report.gain_db else ""
             self.say(
-                f"{report.track}: {len(report.outputs)} {'stem' if len(report.outputs) == 1 else 'stems'} in {place} "
+                f"{report.track}: {len(report.outputs)} {'stem' if len(report.outputs) == 1 else 'stems'} {place} "
                 f"({clock(report.audio_seconds or 0)} in {report.seconds:.1f} s, {speed:.1f}x real time, "
                 f"{report.device} {report.precision}{gain})"
             )

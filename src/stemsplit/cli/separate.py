@@ -239,7 +239,7 @@ def separate(
             try:
                 for report in separate_tracks(tracks, separator, writing, listener):
                     reports.append(report)
-                    console.report(spoken.report(report), "stdout" if to_stdout else None)
+                    console.report(spoken.report(report), "on stdout" if to_stdout else None)
                     if to_stdout and report.status == "done":
                         pipes.pour(next(iter(report.outputs.values())))
             except (KeyboardInterrupt, SystemExit):
