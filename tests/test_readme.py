@@ -18,7 +18,8 @@ CHECKOUT = Path(__file__).parent.parent
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 FIRST_BLOCK = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)[0]
 HOW_TO = README.split("## How to")[1].split("\n## ")[0]
-COMMANDS = [c for c in re.findall(r"`(stemsplit [^`]+)`", HOW_TO) if "model.safetensors" not in c and "bench" not in c]
+QUOTED = [command.replace("\\|", "|") for command in re.findall(r"`([^`\n]*stemsplit [^`\n]+)`", HOW_TO)]
+COMMANDS = [command for command in QUOTED if "model.safetensors" not in command and "bench" not in command]
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +42,12 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
 def songs(tmp_path: Path) -> Path:
     """A folder with the songs that the README's examples name."""
     tones = stereo_tones(1.5)
-    for name in ("song.mp3", "one.mp3", "two.flac"):
+    for name in ("song.mp3", "song.flac", "one.mp3", "two.flac"):
         write_sound(tmp_path / name, tones)
     convert(tmp_path / "two.flac", tmp_path / "three.m4a")
+    picture = ["-f", "lavfi", "-i", "testsrc=size=64x64:rate=5:duration=1", "-c:v", "mpeg4", "-c:a", "aac"]
+    convert(tmp_path / "two.flac", tmp_path / "video.mp4", *picture)
+    (tmp_path / "songs.txt").write_text("song.mp3\ntwo.flac\nthree.m4a\n")
     return tmp_path
 
 
@@ -63,7 +67,7 @@ def test_the_first_command_splits_a_song(songs: Path, environment: dict[str, str
 @needs_ffmpeg
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_example_works(command: str, songs: Path, environment: dict[str, str]) -> None:
-    _sh(command, songs, environment)
+    _sh(command.replace("--start 60 --duration 20", "--start 0.5 --duration 0.5"), songs, environment)
 
 
 def test_the_python_example_works(songs: Path, environment: dict[str, str]) -> None:
@@ -74,7 +78,9 @@ def test_the_python_example_works(songs: Path, environment: dict[str, str]) -> N
 
 
 def test_examples_were_found() -> None:
-    assert len(COMMANDS) > 10
+    assert len(COMMANDS) > 30
+    for section in ("Musicians", "Karaoke makers", "DJs", "Script authors"):
+        assert f"### {section}\n" in HOW_TO
     assert FIRST_BLOCK.splitlines()[-1] == "stemsplit song.mp3"
 
 

@@ -54,11 +54,31 @@ def test_blocks_do_not_matter(bits: int, frames: int, lengths: list[int]) -> Non
 
 def test_silence_stays_silent_on_the_grid_and_nowhere_else() -> None:
     block = silence(2, 4 * GRID_FRAMES)
-    block[1, GRID_FRAMES + 7] = 0.5
+    block[1, GRID_FRAMES + 7] = 0.3  # no whole number of steps
     samples = quantised(block, lengths=(1000,))
     assert not samples[:, :GRID_FRAMES].any()
     assert samples[0, GRID_FRAMES : 2 * GRID_FRAMES].any()
     assert not samples[:, 2 * GRID_FRAMES :].any()
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_whole_numbers_stay_as_they_are(bits: int) -> None:
+    """Of a 16-bit song nothing is rounded away, so nothing needs dither."""
+    whole = np.random.default_rng(0).integers(-32768, 32768, (2, 10_000))
+    block = (whole / 32768).astype(np.float32)
+    assert np.array_equal(quantised(block, bits), whole * (full_scale(bits) // 32768))
+
+
+def test_the_noise_floor_is_flat_and_has_no_tones() -> None:
+    """Under a steady tone of less than one LSB, where undithered rounding leaves silence or a square wave."""
+    song = tone(1000, seconds=40, rate=48_000, level=0.7 / 32768)
+    error = quantised(song)[0] - song[0].astype(np.float64) * full_scale(16)
+    spectra = np.abs(np.fft.rfft(error[: len(error) // 4800 * 4800].reshape(-1, 4800) * np.hanning(4800))) ** 2
+    floor = spectra.mean(axis=0)[2:-2]  # every bin of 10 Hz, averaged over 400 stretches
+    assert error.mean() == pytest.approx(0, abs=0.002)
+    bands = np.array([part.mean() for part in np.array_split(floor, 24)])
+    assert np.abs(10 * np.log10(bands / bands.mean())).max() < 0.2
+    assert 10 * np.log10(floor.max() / floor.mean()) < 1.5  # of chance, one bin in 2,400
 
 
 def test_silence_before_does_not_shift_the_dither() -> None:

@@ -8,7 +8,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signals import cut, joined, level, noise, silence, stereo_tones
+from signals import cut, joined, level, noise, silence, stereo_tones, tone
 from stemsplit.audio.resample import resampled
 
 rates = st.sampled_from([8_000, 22_050, 22_051, 44_056, 44_100, 48_000, 88_200, 96_000])
@@ -41,14 +41,36 @@ def test_length_asked_for_is_kept(from_rate: int, to_rate: int, frames: int, wan
     assert all(block.dtype == np.float32 for block in output)
 
 
-@pytest.mark.parametrize("rate", [22_051, 44_056, 48_000, 96_000])
-def test_there_and_back_keeps_every_frame(rate: int) -> None:
-    song = stereo_tones(seconds=2.0)
-    there = resampled(cut(song, [10_000]), 44_100, rate)
-    back = joined(resampled(there, rate, 44_100, frames=song.shape[1]))
+@pytest.mark.parametrize(("rate", "other"), [(44_100, 22_051), (44_100, 48_000), (44_100, 96_000), (48_000, 44_100)])
+def test_there_and_back_keeps_every_frame(rate: int, other: int) -> None:
+    song = stereo_tones(2.0, rate)
+    there = resampled(cut(song, [10_000]), rate, other)
+    back = joined(resampled(there, other, rate, frames=song.shape[1]))
     assert back.shape == song.shape
     edge = 2000  # the song begins and ends abruptly there, which rings
     assert level((back - song)[:, edge:-edge]) < 1e-4 * level(song)
+
+
+@pytest.mark.parametrize(("from_rate", "to_rate"), [(44_100, 48_000), (48_000, 44_100), (96_000, 44_100)])
+def test_flat_to_nine_tenths_of_nyquist_and_silent_beyond(from_rate: int, to_rate: int) -> None:
+    """An impulse carries all frequencies; its spectrum behind the conversion is the filter's."""
+    frames = from_rate
+    impulse = silence(1, frames)
+    impulse[0, frames // 2] = 1
+    response = joined(resampled([impulse], from_rate, to_rate))[0].astype(np.float64)
+    nyquist = min(from_rate, to_rate) / 2
+    hertz = np.fft.rfftfreq(len(response), 1 / to_rate)
+    gain_db = 20 * np.log10(np.abs(np.fft.rfft(response)) * from_rate / to_rate + 1e-12)
+    assert np.abs(gain_db[hertz <= 0.9 * nyquist]).max() < 0.1
+    assert to_rate < from_rate or gain_db[hertz > 1.1 * nyquist].max(initial=-200) < -100
+
+
+@pytest.mark.parametrize(("from_rate", "to_rate"), [(48_000, 44_100), (96_000, 44_100), (192_000, 48_000)])
+def test_what_the_new_rate_cannot_hold_is_gone(from_rate: int, to_rate: int) -> None:
+    """It would come back mirrored at the new Nyquist frequency."""
+    for hertz in np.linspace(to_rate / 2 * 1.02, from_rate / 2 * 0.98, 5):
+        converted = joined(resampled([tone(float(hertz), 1.0, from_rate, level=1.0)], from_rate, to_rate))
+        assert 20 * np.log10(np.abs(converted[:, 4000:-4000]).max()) < -100
 
 
 def test_equal_rates_pass_the_same_blocks() -> None:

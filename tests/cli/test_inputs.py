@@ -188,20 +188,20 @@ def test_what_needs_no_other_program(
     ("name", "track"),
     [
         ("two words.wav", "two words"),
-        (" .wav", " "),
-        ("Mr. Dots v1.2..wav", "Mr. Dots v1.2."),
+        (" .wav", "_"),
+        ("Mr. Dots v1.2..wav", "Mr. Dots v1.2"),
         ("[red]brackets[0].wav", "[red]brackets[0]"),
         ("{track} {0} {stem}.wav", "{track} {0} {stem}"),
         ("100 %s %(x)d %.wav", "100 %s %(x)d %"),
         ("naïve Größe 東京 🎵.wav", "naïve Größe 東京 🎵"),
         ("e\u0301 decomposed.wav", "e\u0301 decomposed"),
-        ("*?'\"$HOME`~&;|<>\\.wav", "*?'\"$HOME`~&;|<>\\"),
-        ("line\nbreak.wav", "line\nbreak"),
-        (".hidden.wav", ".hidden"),
+        ("*?'\"$HOME`~&;|<>\\.wav", "__'_$HOME`~&;____"),
+        ("line\nbreak.wav", "line_break"),
+        (".hidden.wav", "_hidden"),
         ("no suffix", "no suffix"),
-        ("x.", "x."),
+        ("x.", "x"),
         ("n" * 240 + ".wav", "n" * 240),
-        (os.fsdecode(b"no text \xff\xfe.wav"), os.fsdecode(b"no text \xff\xfe")),
+        (os.fsdecode(b"no text \xff\xfe.wav"), "no text __"),
         ("-x.wav", "-x"),
     ],
 )
@@ -221,7 +221,7 @@ def test_any_name(name: str, track: str, song: Path, here: Path, split: Split) -
     [
         ("[red]brackets[0]", "[red]brackets[0]"),
         ("naïve 東京 🎵", "naïve 東京 🎵"),
-        (os.fsdecode(b"no text \xff"), "no text \N{REPLACEMENT CHARACTER}"),
+        (os.fsdecode(b"no text \xff"), "no text _"),
     ],
 )
 def test_any_name_is_told(track: str, shown: str, song: Path, here: Path, split: Split) -> None:

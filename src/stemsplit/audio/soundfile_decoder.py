@@ -7,13 +7,14 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import numpy as np
 import soundfile
 
 from stemsplit.audio.blocks import AudioInfo, Block
 from stemsplit.audio.faults import shown
+from stemsplit.audio.id3 import tag_bytes
 from stemsplit.errors import DecodeError
 
 # Where a flac file breaks off, the read that meets the break is lost whole; so reads are short.
@@ -112,7 +113,8 @@ def _sound(path: Path, streamed: bool = False) -> Iterator[Any]:
 def _pipe(path: Path) -> Iterator[Any]:
     """The reading end of a pipe through which an mp3 flows, from behind its ID3 tag."""
     source = path.open("rb")
-    source.seek(_id3_bytes(source))
+    # A cover can be longer than libsndfile skips in a pipe.
+    source.seek(tag_bytes(source))
     read_end, write_end = os.pipe()
     failures: list[OSError] = []
 
@@ -134,15 +136,6 @@ def _pipe(path: Path) -> Iterator[Any]:
         feeder.join()
     if failures:
         raise failures[0]
-
-
-def _id3_bytes(file: BinaryIO) -> int:
-    """The length of a leading ID3v2 tag, whose cover can be longer than libsndfile skips in a pipe."""
-    header = file.read(10)
-    if header[:3] != b"ID3" or len(header) < 10:
-        return 0
-    size = sum(byte << shift for byte, shift in zip(header[6:], (21, 14, 7, 0), strict=True))
-    return len(header) + size  # four times seven bits (ID3v2.4 structure, 3.1)
 
 
 def _announces_frames(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """Encoding with libsndfile: wav, flac, aiff, mp3, ogg, opus."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -20,9 +21,9 @@ from stemsplit.errors import EncodeError, OutputError
 RIFF_BYTES = 2**32 - 2**20
 """Samples that WAV and AIFF hold: their sizes are 32-bit numbers; a mebibyte is left for header and tags."""
 
-# Commands of libsndfile (SFC_ in sndfile.h) that soundfile has no names for.
-_RF64_AUTO_DOWNGRADE = 0x1210
-_ADD_PEAK_CHUNK = 0x1050
+_HEADER_BYTES = 4096  # more than libsndfile writes before the samples
+_SAMPLES = re.compile(rb"data|SSND")  # the chunk that holds them, in WAV and in AIFF
+_RF64_AUTO_DOWNGRADE = 0x1210  # a libsndfile command that soundfile has no name for (SFC_ in sndfile.h)
 
 
 def _mp3_quality(kilobits: int, sample_rate: int, channels: int) -> dict[str, Any]:
@@ -69,6 +70,7 @@ class SoundfileEncoder:
         self._part = part
         self._target = target
         self._bits = encoding.bits
+        self._is_float = encoding.is_float
         self._is_ogg = encoding.container.container == "OGG"
         self._disk = _Disk(part)
         self._sound = _open(self._disk, encoding, sample_rate, channels, frames)
@@ -84,6 +86,8 @@ class SoundfileEncoder:
     def close(self) -> None:
         """Finish the file, wait until the disk has it, and check it."""
         self._sound.close()
+        if self._is_float:
+            self._disk.forget_time()
         self._disk.check()
         self._disk.sync()
         self._disk.close()
@@ -152,6 +156,15 @@ class _Disk:
         if self._error is not None:
             raise self._error
 
+    def forget_time(self) -> None:
+        """Zero the time of day in the PEAK chunk of floats: the same command twice must give the same bytes."""
+        self._file.seek(0)
+        header = _SAMPLES.split(self.read(_HEADER_BYTES), maxsplit=1)[0]
+        chunk = header.find(b"PEAK")
+        if chunk >= 0:
+            self._file.seek(chunk + 12)  # behind the chunk's name, size and version
+            self.write(bytes(4))
+
     def sync(self) -> None:
         os.fsync(self._file.fileno())
 
@@ -194,8 +207,6 @@ def _open(disk: "_Disk | BytesIO", encoding: Encoding, sample_rate: int, channel
     if encoding.format in _QUALITIES:
         quality = _QUALITIES[encoding.format](encoding.kilobits or 0, sample_rate, channels)
     sound = soundfile.SoundFile(disk, "w", sample_rate, channels, encoding.subtype, format=container, **quality)
-    # A PEAK chunk would hold the time of day.
-    soundfile._snd.sf_command(sound._file, _ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)
     if frames is None:  # RF64 shall turn into WAV on closing, if it can
         soundfile._snd.sf_command(sound._file, _RF64_AUTO_DOWNGRADE, soundfile._ffi.NULL, 1)
     return sound

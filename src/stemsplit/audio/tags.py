@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO
+from typing import Any
 
 import ffmpeg
 import soundfile
@@ -22,6 +22,7 @@ from stemsplit.audio import ffmpeg_program
 from stemsplit.audio.aac_encoder import exact_length
 from stemsplit.audio.cover import MAX_COVER_BYTES, Cover, read_cover
 from stemsplit.audio.ffmpeg_program import FfmpegError
+from stemsplit.audio.id3 import tag_bytes
 from stemsplit.audio.replaygain import with_r128, with_replaygain
 
 
@@ -243,19 +244,9 @@ def _exchange_id3(file: Path, tagged_copy: Path, target: Path) -> None:
     The copy's sound is not used: ffmpeg writes a header of its own before it, without the encoder's true delay.
     """
     with tagged_copy.open("rb") as copy, file.open("rb") as original, target.open("wb") as written:
-        written.write(copy.read(_id3_bytes(copy)))
-        original.seek(_id3_bytes(original))
+        written.write(copy.read(tag_bytes(copy)))
+        original.seek(tag_bytes(original))
         shutil.copyfileobj(original, written)
-
-
-def _id3_bytes(file: BinaryIO) -> int:
-    """The length of a leading ID3v2 tag with its header; the file is left at its start."""
-    header = file.read(10)
-    file.seek(0)
-    if header[:3] != b"ID3" or len(header) < 10:
-        return 0
-    size = sum(byte << shift for byte, shift in zip(header[6:], (21, 14, 7, 0), strict=True))
-    return len(header) + size  # four times seven bits (ID3v2.4 structure, 3.1)
 
 
 def _check_same_length(file: Path, tagged: Path) -> None:

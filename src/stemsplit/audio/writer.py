@@ -182,6 +182,7 @@ class TrackWriter:
         """Remove every temporary, and the folders made for them that are empty. May follow anything."""
         if self._over:
             return
+        self._pool.shutdown(cancel_futures=True)  # an encoder must not be closed under the thread that feeds it
         for encoder in self._encoders.values():
             with suppress(OSError):
                 encoder.discard()

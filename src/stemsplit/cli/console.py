@@ -102,7 +102,7 @@ class Console:
             self._progress.remove_task(task)
 
     def report(self, report: TrackReport, place: str | None = None) -> None:
-        """Say what became of a track: one object in json mode, else one line; `place` says where stems are, if not in files."""
+        """Say what became of a track: one object in json mode, else one line. `place`: where, if not in files."""
         if self.mode == "json":
             self.data(report.to_json())
         if report.error is not None:
