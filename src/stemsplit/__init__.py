@@ -13,19 +13,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stemsplit.audio.excerpt import Excerpt
     from stemsplit.audio.formats import Encoding
     from stemsplit.errors import ModelError, StemsplitError, TrackError, UsageError
     from stemsplit.separation.batch import separate_file, separate_tracks
+    from stemsplit.separation.naming import NameTemplate
     from stemsplit.separation.options import SplitOptions, StemOptions
     from stemsplit.separation.plan import PlannedTrack, plan_tracks
     from stemsplit.separation.report import TrackReport
+    from stemsplit.separation.selection import Selection, parse_mix
     from stemsplit.separation.separator import Separator
     from stemsplit.separation.statistics import Statistics
 
 __all__ = [
     "Encoding",
+    "Excerpt",
     "ModelError",
+    "NameTemplate",
     "PlannedTrack",
+    "Selection",
     "Separator",
     "SplitOptions",
     "Statistics",
@@ -34,6 +40,7 @@ __all__ = [
     "TrackError",
     "TrackReport",
     "UsageError",
+    "parse_mix",
     "plan_tracks",
     "separate_file",
     "separate_tracks",
@@ -41,8 +48,11 @@ __all__ = [
 
 _HOMES = {
     "Encoding": "stemsplit.audio.formats",
+    "Excerpt": "stemsplit.audio.excerpt",
     "ModelError": "stemsplit.errors",
+    "NameTemplate": "stemsplit.separation.naming",
     "PlannedTrack": "stemsplit.separation.plan",
+    "Selection": "stemsplit.separation.selection",
     "Separator": "stemsplit.separation.separator",
     "SplitOptions": "stemsplit.separation.options",
     "Statistics": "stemsplit.separation.statistics",
@@ -51,6 +61,7 @@ _HOMES = {
     "TrackError": "stemsplit.errors",
     "TrackReport": "stemsplit.separation.report",
     "UsageError": "stemsplit.errors",
+    "parse_mix": "stemsplit.separation.selection",
     "plan_tracks": "stemsplit.separation.plan",
     "separate_file": "stemsplit.separation.batch",
     "separate_tracks": "stemsplit.separation.batch",
