@@ -62,6 +62,8 @@ def test_usual_bitrates(format_: str, kilobits: int | None) -> None:
         ("m4a", 88_200, 88_200),
         ("ogg", 384_000, 192_000),
         ("flac", 768_000, 655_350),
+        ("flac", 96_001, 96_010),
+        ("flac", 65_535, 65_535),
         ("stem.mp4", 22_050, 44_100),
         ("stem.mp4", 96_000, 48_000),
     ],

@@ -236,6 +236,28 @@ def test_a_remainder_and_its_parts_are_the_quantised_mixture(encoding: Encoding,
     assert (written.gain_db < 0) == (level > 1)
 
 
+@pytest.mark.parametrize("bits", ["16", "24"])
+def test_a_remainder_has_room_for_the_dither_of_all_its_parts(bits: str, tmp_path: Path) -> None:
+    """Steady parts that are all of one sign: the remainder is the loudest row, at its limit all the time."""
+    parts = {f"part{n}": np.full((1, 200_000), 0.3, np.float32) for n in range(6)}
+    rows = {**parts, "rest": np.full((1, 200_000), -1.8, np.float32), MIXTURE: silence(1, 200_000)}
+    written = write(tmp_path, rows, Encoding("wav", bits), remainders={"rest": list(parts)})
+    samples = {stem: read(file.path) * 2 ** (int(bits) - 1) for stem, file in written.stems.items()}
+    assert samples["rest"].min() > 1 - 2 ** (int(bits) - 1)
+    assert not sum(samples.values()).any()
+
+
+@pytest.mark.parametrize("encoding", LOSSY[:3], ids=lambda e: e.format)
+def test_a_lossy_stem_is_not_turned_down_for_a_mixture_that_is_not_written(encoding: Encoding, tmp_path: Path) -> None:
+    rows = {
+        "vocals": noise(2, 9000, 0.1),
+        "instrumental": noise(2, 9000, 0.1),
+        MIXTURE: 3 * stereo_tones(1.0)[:, :9000],
+    }
+    remainders = {"instrumental": ["vocals"]}
+    assert write(tmp_path, rows, encoding, remainders=remainders, sample_rate=48_000).gain_db == 0
+
+
 def test_a_mixture_of_whole_numbers_stays_as_it_is(tmp_path: Path) -> None:
     """So that the stems of a 16-bit song, and what is left, add up to the song itself."""
     song = (np.rint(noise(2, 50_000, 0.1) * 2**15) / 2**15).astype(np.float32)

@@ -28,8 +28,8 @@ def rows(seed: int = 0, frames: int = 500, channels: int = 2) -> dict[str, Block
     return {**parts, "mixture": np.asarray(np.clip(mixture, -1, 1), np.float32)}
 
 
-def apply(mixdown: Mixdown, given: Mapping[str, Block]) -> dict[str, Block]:
-    return mixdown.apply({name: given[name] for name in mixdown.sources}, given["mixture"])
+def apply(mixdown: Mixdown, song: Mapping[str, Block]) -> dict[str, Block]:
+    return mixdown.apply({name: song[name] for name in mixdown.sources}, song["mixture"])
 
 
 def mixed(gains: Mapping[str, float]) -> Mixdown:
@@ -57,19 +57,19 @@ def test_a_gain_of_all_is_a_gain_of_the_stem(gains: dict[str, float], factor: fl
 
 @given(gains=_gains, seed=st.integers(0, 99))
 def test_a_sum_is_rounded_once(gains: dict[str, float], seed: int) -> None:
-    given = rows(seed)
-    exact = added([gain * given[name].astype(np.float64) for name, gain in gains.items()])
-    stem = apply(mixed(gains), given)["mix"]
+    song = rows(seed)
+    exact = added([gain * song[name].astype(np.float64) for name, gain in gains.items()])
+    stem = apply(mixed(gains), song)["mix"]
     assert stem.dtype == np.float32
     assert np.all(np.abs(stem - exact) <= 0.5001 * np.spacing(np.abs(stem)) + 1e-15)
 
 
 @given(gains=_gains, lengths=st.lists(st.integers(1, 400), min_size=1, max_size=4))
 def test_how_it_is_cut_does_not_matter(gains: dict[str, float], lengths: list[int]) -> None:
-    given = rows()
-    pieces = zip(*(cut(block, lengths) for block in given.values()), strict=True)
-    parts = joined(apply(mixed(gains), dict(zip(given, piece, strict=True)))["mix"] for piece in pieces)
-    assert np.array_equal(parts, apply(mixed(gains), given)["mix"])
+    song = rows()
+    pieces = zip(*(cut(block, lengths) for block in song.values()), strict=True)
+    parts = joined(apply(mixed(gains), dict(zip(song, piece, strict=True)))["mix"] for piece in pieces)
+    assert np.array_equal(parts, apply(mixed(gains), song)["mix"])
 
 
 # Remainders.
@@ -77,20 +77,20 @@ def test_how_it_is_cut_does_not_matter(gains: dict[str, float], lengths: list[in
 
 @given(stems=_some, seed=st.integers(0, 99))
 def test_stems_and_residual_are_the_mixture(stems: tuple[str, ...], seed: int) -> None:
-    given = rows(seed)
-    written = apply(Selection(stems=stems, residual=True).mixdown(FOUR), given)
+    song = rows(seed)
+    written = apply(Selection(stems=stems, residual=True).mixdown(FOUR), song)
     assert set(written) == {*stems, "residual", "mixture"}
     total = added([written[name] for name in (*stems, "residual")])
-    assert np.abs(total - given["mixture"]).max() < INAUDIBLE
-    assert written["mixture"] is given["mixture"]
+    assert np.abs(total - song["mixture"]).max() < INAUDIBLE
+    assert written["mixture"] is song["mixture"]
 
 
 @given(dropped=_some, seed=st.integers(0, 99))
 def test_what_is_dropped_and_what_is_left_are_the_mixture(dropped: tuple[str, ...], seed: int) -> None:
-    given = rows(seed)
+    song = rows(seed)
     mixdown = Selection(stems=dropped, drop=dropped).mixdown(FOUR)
-    written = apply(mixdown, given)
-    assert np.abs(added([written[name] for name in mixdown.names]) - given["mixture"]).max() < INAUDIBLE
+    written = apply(mixdown, song)
+    assert np.abs(added([written[name] for name in mixdown.names]) - song["mixture"]).max() < INAUDIBLE
 
 
 @pytest.mark.parametrize("selection", [Selection(karaoke=True), Selection(two_stems="vocals")], ids=str)
@@ -102,9 +102,9 @@ def test_two_stems_are_the_mixture(selection: Selection) -> None:
 
 @given(dropped=_some.filter(lambda dropped: len(dropped) < 4), seed=st.integers(0, 99))
 def test_a_sum_is_what_the_other_sources_add_up_to(dropped: tuple[str, ...], seed: int) -> None:
-    given = rows(seed)
-    (stem,) = apply(Selection(drop=dropped, sum=True).mixdown(FOUR), given).values()
-    others = added([given[name] for name in FOUR if name not in dropped])
+    song = rows(seed)
+    (stem,) = apply(Selection(drop=dropped, sum=True).mixdown(FOUR), song).values()
+    others = added([song[name] for name in FOUR if name not in dropped])
     assert np.array_equal(stem, others.astype(np.float32))
 
 
@@ -135,21 +135,21 @@ def test_the_mixture_is_handed_on_where_remainders_are_taken_from_it(selection: 
 def test_a_source_passes_bit_for_bit(samples: list[float], selection: Selection) -> None:
     """Negative zeros and the smallest numbers too."""
     vocals = np.array([samples], np.float32)
-    given = {**rows(frames=len(samples), channels=1), "vocals": vocals}
-    assert apply(selection.mixdown(FOUR), given)["vocals"].tobytes() == vocals.tobytes()
+    song = {**rows(frames=len(samples), channels=1), "vocals": vocals}
+    assert apply(selection.mixdown(FOUR), song)["vocals"].tobytes() == vocals.tobytes()
 
 
 def test_a_bundle_passes_the_mixture_bit_for_bit() -> None:
-    given = rows()
-    written = apply(bundled(FOUR), given)
+    song = rows()
+    written = apply(bundled(FOUR), song)
     for name in ("mixture", *FOUR):
-        assert written[name].tobytes() == given[name].tobytes()
+        assert written[name].tobytes() == song[name].tobytes()
 
 
 def test_a_bundle_of_more_sources_leaves_nothing_out() -> None:
-    given = {**rows(), "guitar": noise(2, 500, 0.05, 20), "piano": noise(2, 500, 0.05, 21)}
-    written = apply(bundled((*FOUR, "guitar", "piano")), given)
-    other = added([given[name] for name in ("other", "guitar", "piano")])
+    song = {**rows(), "guitar": noise(2, 500, 0.05, 20), "piano": noise(2, 500, 0.05, 21)}
+    written = apply(bundled((*FOUR, "guitar", "piano")), song)
+    other = added([song[name] for name in ("other", "guitar", "piano")])
     assert np.array_equal(written["other"], other.astype(np.float32))
 
 

@@ -41,11 +41,15 @@ class AacEncoder:
             "audio_bitrate": f"{encoding.kilobits}k",
             "fflags": "+bitexact",  # the same command twice must give the same bytes
             "flags:a": "+bitexact",
-            **exact_length(MUXER, sample_rate),
+            **ffmpeg_program.exact_length(MUXER, sample_rate),
         }
         pipe = ffmpeg.input("pipe:", format="f32le", ar=sample_rate, ac=channels)
         output = pipe.output(_PART, **options)
-        self._process = ffmpeg_program.start(output, {_PART: part}, talk=self._talk, fed=True)
+        try:
+            self._process = ffmpeg_program.start(output, {_PART: part}, talk=self._talk, fed=True)
+        except BaseException:
+            self._talk.close()
+            raise
 
     def write(self, samples: Samples) -> None:
         """Add samples, floats. Shape: [T, C]."""
@@ -97,11 +101,6 @@ class AacEncoder:
         self._talk.seek(0)
         complaint = ffmpeg_program.last_line(self._talk.read()) or "ffmpeg ended early"
         return EncodeError(f"{shown(self._target)}: cannot be encoded ({complaint}). Check the disk and try again.")
-
-
-def exact_length(muxer: str, sample_rate: int) -> dict[str, int]:
-    """The option that has lengths declared in samples rather than milliseconds, where ffmpeg (from 5.0) has it."""
-    return {"movie_timescale": sample_rate} if ffmpeg_program.muxer_has(muxer, "movie_timescale") else {}
 
 
 def check_available(encoding: Encoding) -> None:

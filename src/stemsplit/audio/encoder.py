@@ -33,14 +33,14 @@ def open_encoder(
 
     Raises OSError, EncodeError.
     """
-    if encoding.container.container is None:
+    if encoding.file_format.is_by_ffmpeg:
         return AacEncoder(part, encoding, target=target, sample_rate=sample_rate, channels=channels)
     return SoundfileEncoder(part, encoding, target=target, sample_rate=sample_rate, channels=channels, frames=frames)
 
 
 def check_available(encoding: Encoding) -> None:
     """Raises OutputError when what encodes the format is not installed on this machine."""
-    if encoding.container.container is None:
+    if encoding.file_format.is_by_ffmpeg:
         aac_encoder.check_available(encoding)
     else:
         soundfile_encoder.check_available(encoding)
@@ -48,5 +48,5 @@ def check_available(encoding: Encoding) -> None:
 
 def check_encodable(target: Path, encoding: Encoding, sample_rate: int, channels: int, frames: int | None) -> None:
     """Raises EncodeError when the encoder refuses the rate, the channels or the length."""
-    if encoding.container.container is not None:
+    if not encoding.file_format.is_by_ffmpeg:
         soundfile_encoder.check_encodable(target, encoding, sample_rate, channels, frames)

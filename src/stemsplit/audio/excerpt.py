@@ -2,9 +2,10 @@
 
 import sys
 from dataclasses import dataclass
-from math import inf
 
 from stemsplit.errors import UsageError
+
+_LONGEST = 1e9  # seconds: 32 years
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,10 @@ class Excerpt:
     duration: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.start < inf:
-            raise UsageError(f"--start must be a number of seconds from 0, not {self.start:g}.")
-        if self.duration is not None and not 0 < self.duration < inf:
-            raise UsageError(f"--duration must be a number of seconds above 0, not {self.duration:g}.")
+        if not 0 <= self.start <= _LONGEST:
+            raise UsageError(f"--start must be a number of seconds from 0 to {_LONGEST:.0f}, not {self.start:g}.")
+        if self.duration is not None and not 0 < self.duration <= _LONGEST:
+            raise UsageError(f"--duration must be seconds above 0 and up to {_LONGEST:.0f}, not {self.duration:g}.")
 
     def frames(self, sample_rate: int) -> tuple[int, int]:
         """The first frame, and one past the last, which is at least one further; at a rate in Hz."""

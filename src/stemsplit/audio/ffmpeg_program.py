@@ -14,9 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+import ffmpeg
+
 FILES_ONLY = "file,pipe"
 """For `protocol_whitelist` of inputs: a playlist must not make ffmpeg fetch things."""
 
+_SOURCE = "SOURCE"
 _SPEAKER = re.compile(r"^\[[^]]* @ 0x[0-9a-f]+\] ")  # "[aac @ 0x5560e3dcfa80] ": another address every time
 
 
@@ -59,6 +62,22 @@ def probe(path: Path, *options: str) -> dict[str, Any]:
         raise FfmpegError(last_line(done.stderr))
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def exact_length(muxer: str, sample_rate: int) -> dict[str, int]:
+    """The option that has MP4 declare lengths in samples rather than milliseconds, where ffmpeg (from 5.0) has it."""
+    return {"movie_timescale": sample_rate} if muxer_has(muxer, "movie_timescale") else {}
+
+
+def sound_hashes(path: Path) -> list[str]:
+    """
+    One hash for each audio track of a file, of its compressed packets: the same in whatever container they are.
+
+    Raises FfmpegError for a file that is not whole.
+    """
+    tracks = ffmpeg.input(_SOURCE, protocol_whitelist=FILES_ONLY)["a"]
+    told = run(tracks.output("pipe:", c="copy", format="streamhash"), {_SOURCE: path}).decode()
+    return [line.partition("=")[2] for line in told.splitlines()]
 
 
 def command(output: Any, paths: Mapping[str, Path]) -> list[str]:

@@ -48,6 +48,7 @@ class Format:
         large_container: what takes over where `container` ends, at 4 GiB.
         size_is_known: whether integers and floats are stored as they are, so that the size is foreseen.
         rates: in Hz, all that the encoder takes, ascending; empty for any up to `highest_rate`.
+        coarse_step: in Hz, between rates above 65,535 Hz.
         bitrates: of a lossy format that is asked for one.
         is_bundle: one file holds the mixture and four stems.
     """
@@ -60,8 +61,14 @@ class Format:
     size_is_known: bool = False
     rates: tuple[int, ...] = ()
     highest_rate: float = inf
+    coarse_step: int = 1
     bitrates: Bitrates | None = None
     is_bundle: bool = False
+
+    @property
+    def is_by_ffmpeg(self) -> bool:
+        """Whether ffmpeg encodes it, as AAC, and not libsndfile."""
+        return self.container is None
 
     @property
     def is_lossy(self) -> bool:
@@ -71,9 +78,12 @@ class Format:
     def fitting_rate(self, rate: int) -> int:
         """The rate itself if the encoder takes it, else the next higher one that it takes, else its highest."""
         if not self.rates:
-            return int(min(rate, self.highest_rate))
+            step = self.coarse_step if rate > _FINE_RATES else 1
+            return int(min(-(-rate // step) * step, self.highest_rate))
         return next((known for known in self.rates if known >= rate), self.rates[-1])
 
+
+_FINE_RATES = 65_535  # what 16 bits hold: a flac frame tells higher rates in tens (RFC 9639, 9.1.2)
 
 _INTEGERS = {"16": "PCM_16", "24": "PCM_24"}
 _INTEGERS_AND_FLOAT = {**_INTEGERS, "32f": "FLOAT"}
@@ -85,7 +95,7 @@ _AAC_RATES = (7_350, *_MP3_RATES, 64_000, 88_200, 96_000)  # ISO/IEC 14496-3, ta
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         "wav": Format(".wav", "WAV", _INTEGERS_AND_FLOAT, large_container="RF64", size_is_known=True),
-        "flac": Format(".flac", "FLAC", _INTEGERS, highest_rate=655_350),
+        "flac": Format(".flac", "FLAC", _INTEGERS, highest_rate=655_350, coarse_step=10),
         "aiff": Format(".aiff", "AIFF", _INTEGERS_AND_FLOAT, size_is_known=True),
         "mp3": Format(".mp3", "MP3", lossy_subtype="MPEG_LAYER_III", rates=_MP3_RATES, bitrates=Bitrates(320, 32, 320)),
         # libvorbis takes up to 200 kHz, and ends the whole process at 384 kHz.
@@ -119,14 +129,14 @@ class Encoding:
         self._check_bitrate()
 
     @property
-    def container(self) -> Format:
+    def file_format(self) -> Format:
         """The row of the table."""
         return FORMATS[self.format]
 
     @property
     def depth(self) -> Depth | None:
         """How one sample is stored; None in a lossy format."""
-        return None if self.container.is_lossy else DEPTHS[self.bit_depth or "24"]
+        return None if self.file_format.is_lossy else DEPTHS[self.bit_depth or "24"]
 
     @property
     def bits(self) -> Literal[16, 24] | None:
@@ -141,23 +151,23 @@ class Encoding:
     @property
     def kilobits(self) -> int | None:
         """Kbit per second, where the format is asked for a bitrate."""
-        return self.bitrate or (self.container.bitrates.default if self.container.bitrates else None)
+        return self.bitrate or (self.file_format.bitrates.default if self.file_format.bitrates else None)
 
     @property
     def extension(self) -> str:
         """The suffix of files of this encoding, with its dot."""
-        return self.container.extension
+        return self.file_format.extension
 
     @property
     def subtype(self) -> str | None:
         """The way samples are stored, as libsndfile calls it; None where ffmpeg encodes."""
-        return self.container.lossy_subtype or self.container.subtypes.get(self.bit_depth or "24")
+        return self.file_format.lossy_subtype or self.file_format.subtypes.get(self.bit_depth or "24")
 
     def bytes_per_second(self, sample_rate: int, channels: int) -> float:
         """What a second of a stem takes on the disk, at `sample_rate` Hz; 0 where that is not foreseen."""
         if self.kilobits:
             return self.kilobits * 125
-        if self.depth is None or not self.container.size_is_known:
+        if self.depth is None or not self.file_format.size_is_known:
             return 0
         return float(sample_rate * channels * self.depth.bytes_per_sample)
 
@@ -166,18 +176,18 @@ class Encoding:
             return
         if self.bit_depth not in DEPTHS:
             raise UsageError(f"Bit depth {self.bit_depth!r} is unknown. Choose one of {', '.join(DEPTHS)}.")
-        if self.container.is_lossy:
+        if self.file_format.is_lossy:
             raise UsageError(f"{self.format} has no bit depth. Leave --bit-depth out, or choose wav, flac or aiff.")
-        if self.bit_depth not in self.container.subtypes:
+        if self.bit_depth not in self.file_format.subtypes:
             raise UsageError(
                 f"{self.format} cannot hold bit depth {self.bit_depth}. "
-                f"Choose {' or '.join(self.container.subtypes)}, or another format."
+                f"Choose {' or '.join(self.file_format.subtypes)}, or another format."
             )
 
     def _check_bitrate(self) -> None:
         if self.bitrate is None:
             return
-        bitrates = self.container.bitrates
+        bitrates = self.file_format.bitrates
         if bitrates is None:
             have = ", ".join(name for name, row in FORMATS.items() if row.bitrates)
             raise UsageError(f"{self.format} is not asked for a bitrate. Leave --bitrate out, or choose {have}.")

@@ -98,23 +98,24 @@ class TrackQuantiser:
         self._stems = stems
         self._remainders = remainders
         self._scale = full_scale(bits)
+        self._channels = channels
         rows = quantised_rows(stems, remainders)
         self._rows = {row: Quantiser(bits, channels, f"{track}\n{row}", gain) for row in rows}
 
-    def push(self, blocks: Mapping[str, Block]) -> Iterator[dict[str, Integers]]:
+    def push(self, blocks: Mapping[str, Block]) -> dict[str, Integers]:
         """Quantise the next blocks of all `quantised_rows`, equally long. Shape: [C, T] -> [T', C] of every stem."""
-        return self._joined({row: quantiser.push(blocks[row]) for row, quantiser in self._rows.items()})
+        return self._with_remainders({row: quantiser.push(blocks[row]) for row, quantiser in self._rows.items()})
 
-    def flush(self) -> Iterator[dict[str, Integers]]:
-        """Quantise what waits."""
-        return self._joined({row: quantiser.flush() for row, quantiser in self._rows.items()})
+    def flush(self) -> dict[str, Integers]:
+        """Quantise what waits. Shape: [T', C] of every stem."""
+        return self._with_remainders({row: quantiser.flush() for row, quantiser in self._rows.items()})
 
-    def _joined(self, rows: Mapping[str, Iterator[Integers]]) -> Iterator[dict[str, Integers]]:
-        for cells in zip(*rows.values(), strict=True):
-            cell = dict(zip(rows, cells, strict=True))
-            for name, parts in self._remainders.items():
-                cell[name] = saturated(cell[MIXTURE] - sum(cell[part] for part in parts), self._scale)
-            yield {stem: cell[stem] for stem in self._stems}
+    def _with_remainders(self, cells: Mapping[str, Iterator[Integers]]) -> dict[str, Integers]:
+        nothing = np.zeros((0, self._channels), np.int32)
+        rows = {row: np.concatenate([nothing, *parts]) for row, parts in cells.items()}
+        for name, parts in self._remainders.items():
+            rows[name] = saturated(rows[MIXTURE] - sum(rows[part] for part in parts), self._scale)
+        return {stem: rows[stem] for stem in self._stems}
 
 
 def quantised_rows(stems: Sequence[str], remainders: Remainders) -> list[str]:

@@ -71,9 +71,13 @@ class SoundfileEncoder:
         self._target = target
         self._bits = encoding.bits
         self._is_float = encoding.is_float
-        self._is_ogg = encoding.container.container == "OGG"
+        self._is_ogg = encoding.file_format.container == "OGG"
         self._disk = _Disk(part)
-        self._sound = _open(self._disk, encoding, sample_rate, channels, frames)
+        try:
+            self._sound = _open(self._disk, encoding, sample_rate, channels, frames)
+        except BaseException:
+            self._disk.close()
+            raise
 
     def write(self, samples: Samples) -> None:
         """Add samples, integers of the encoding's depth or floats. Shape: [T, C]."""
@@ -89,12 +93,13 @@ class SoundfileEncoder:
         if self._is_float:
             self._disk.forget_time()
         self._disk.check()
-        self._disk.sync()
         self._disk.close()
         self._check_whole()
-        if self._is_ogg:
-            with self._part.open("r+b") as file:  # the same command twice must give the same bytes
+        with self._part.open("r+b") as file:
+            if self._is_ogg:  # the same command twice must give the same bytes
                 fix_serial(file)
+            file.flush()
+            os.fsync(file.fileno())
 
     def discard(self) -> None:
         """Close the file as it is. May follow `close`."""
@@ -165,16 +170,13 @@ class _Disk:
             self._file.seek(chunk + 12)  # behind the chunk's name, size and version
             self.write(bytes(4))
 
-    def sync(self) -> None:
-        os.fsync(self._file.fileno())
-
     def close(self) -> None:
         self._file.close()
 
 
 def check_available(encoding: Encoding) -> None:
     """Raises OutputError when this machine's libsndfile is too old for the format, as for mp3 before 1.1."""
-    container = encoding.container.container
+    container = encoding.file_format.container
     if not soundfile.check_format(container, encoding.subtype):
         raise OutputError(
             f"The libsndfile that soundfile found ({soundfile.__libsndfile_version__}) writes no {encoding.format}. "
@@ -187,7 +189,7 @@ def check_encodable(
 ) -> None:
     """Try one frame in memory. Raises EncodeError when the encoder refuses the rate, the channels or the length."""
     size = encoding.bytes_per_second(sample_rate, channels) / sample_rate * (frames or 0)
-    if encoding.container.size_is_known and not encoding.container.large_container and size > RIFF_BYTES:
+    if encoding.file_format.size_is_known and not encoding.file_format.large_container and size > RIFF_BYTES:
         raise EncodeError(f"{shown(target)}: {encoding.format} ends at 4 GiB. Choose wav or flac.")
     try:
         with _open(BytesIO(), encoding, sample_rate, channels, frames=1) as sound:
@@ -200,9 +202,9 @@ def check_encodable(
 
 
 def _open(disk: "_Disk | BytesIO", encoding: Encoding, sample_rate: int, channels: int, frames: int | None) -> Any:
-    large = encoding.container.large_container
+    large = encoding.file_format.large_container
     size = encoding.bytes_per_second(sample_rate, channels) / sample_rate * (frames or 0)
-    container = large if large and (frames is None or size > RIFF_BYTES) else encoding.container.container
+    container = large if large and (frames is None or size > RIFF_BYTES) else encoding.file_format.container
     quality: dict[str, Any] = {}
     if encoding.format in _QUALITIES:
         quality = _QUALITIES[encoding.format](encoding.kilobits or 0, sample_rate, channels)

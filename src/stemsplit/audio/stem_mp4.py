@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 import ffmpeg
 
 from stemsplit.audio import ffmpeg_program
+from stemsplit.audio.ffmpeg_program import FfmpegError
 
 MIXTURE_TITLE = "Mixture"
 
@@ -75,7 +76,8 @@ def mux(tracks: Sequence[Path], names: Sequence[str], target: Path) -> None:
     `tracks` are files of the m4a format: the mixture first, then the four stems of `names`. The file at `target`, of
     any name, is overwritten; `describe` makes it a Stems file.
 
-    Raises FfmpegError, FileNotFoundError without ffmpeg, and ValueError for another number of tracks or names.
+    Raises FfmpegError, also where the disk took less than all, FileNotFoundError without ffmpeg, and ValueError for
+    another number of tracks or names.
     """
     titles = [MIXTURE_TITLE, *_titles(names)]
     if len(tracks) != len(titles):
@@ -84,6 +86,9 @@ def mux(tracks: Sequence[Path], names: Sequence[str], target: Path) -> None:
     inputs = [ffmpeg.input(key, protocol_whitelist=ffmpeg_program.FILES_ONLY)["a"] for key in paths]
     options = {**_mp4_options(tracks[0]), **_track_options(titles)}
     ffmpeg_program.run(ffmpeg.output(*inputs, _TARGET, **options), {**paths, _TARGET: target})
+    whole = [hash_ for track in tracks for hash_ in ffmpeg_program.sound_hashes(track)]
+    if ffmpeg_program.sound_hashes(target) != whole:  # ffmpeg calls it a success when its last writes fail
+        raise FfmpegError("not all of the sound arrived in the file")
 
 
 def describe(file: Path, names: Sequence[str]) -> None:
@@ -106,13 +111,14 @@ def describe(file: Path, names: Sequence[str]) -> None:
         mp4.seek(moov.start)
         mp4.write(_atom(b"moov", described) + behind)
         mp4.truncate()
+        mp4.flush()
+        os.fsync(mp4.fileno())
 
 
 def _mp4_options(mixture: Path) -> dict[str, Any]:
     options = {"format": "mp4", "c": "copy", "fflags": "+bitexact", "flags": "+bitexact"}
-    if ffmpeg_program.muxer_has("mp4", "movie_timescale"):  # else a track's length is rounded to milliseconds
-        options["movie_timescale"] = ffmpeg_program.probe(mixture)["streams"][0]["sample_rate"]
-    return options
+    rate = int(ffmpeg_program.probe(mixture)["streams"][0]["sample_rate"])
+    return options | ffmpeg_program.exact_length("mp4", rate)
 
 
 def _track_options(titles: Sequence[str]) -> dict[str, str]:

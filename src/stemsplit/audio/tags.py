@@ -19,8 +19,7 @@ import ffmpeg
 import soundfile
 
 from stemsplit.audio import ffmpeg_program
-from stemsplit.audio.aac_encoder import exact_length
-from stemsplit.audio.cover import MAX_COVER_BYTES, Cover, read_cover
+from stemsplit.audio.cover import Cover, read_cover
 from stemsplit.audio.ffmpeg_program import FfmpegError
 from stemsplit.audio.id3 import tag_bytes
 from stemsplit.audio.replaygain import with_r128, with_replaygain
@@ -72,17 +71,18 @@ _TECHNICAL = re.compile(
 )
 
 
-def read_tags(path: Path) -> Tags:
+def read_tags(path: Path, *, cover: bool = True) -> Tags:
     """
     What a file of any format says about its song; nothing where it cannot be read.
 
-    Without ffmpeg it is the little that libsndfile knows, and no cover.
+    Without ffmpeg it is the little that libsndfile knows, and no cover. Without `cover` it is quicker.
     """
     try:
         if not ffmpeg_program.is_installed():
             return Tags(_carried(_values_by_libsndfile(path)))
         found = ffmpeg_program.probe(path)
-        return Tags(_carried(_values_by_ffprobe(found)), read_cover(path, found.get("streams", [])))
+        picture = read_cover(path, found.get("streams", [])) if cover else None
+        return Tags(_carried(_values_by_ffprobe(found)), picture)
     except (FfmpegError, soundfile.SoundFileError, OSError, ValueError):
         return Tags({})
 
@@ -155,8 +155,7 @@ def write_tags(file: Path, format: str, tags: Tags) -> None:
                 _exchange_id3(file, copy, tagged)
             else:
                 _copy_with_tags(file, tagged, format, tags, Path(folder))
-        if not _CONTAINERS[format].is_mp4:
-            _check_same_length(file, tagged)
+        _check_same_sound(file, tagged, format)
         with tagged.open("rb") as written:
             os.fsync(written.fileno())
         tagged.replace(file)
@@ -169,7 +168,7 @@ def write_tags(file: Path, format: str, tags: Tags) -> None:
 def _copy_with_tags(file: Path, target: Path, format: str, tags: Tags, folder: Path) -> None:
     """Have ffmpeg write another container around the same compressed sound."""
     container = _CONTAINERS[format]
-    cover = tags.cover if tags.cover and len(tags.cover.data) <= MAX_COVER_BYTES else None
+    cover = tags.cover
     values = with_r128(tags.values) if format == "opus" else with_replaygain(tags.values)
     if cover and container.is_ogg:
         values["METADATA_BLOCK_PICTURE"] = base64.b64encode(cover.picture_block).decode("ascii")
@@ -209,7 +208,7 @@ def _mp4_options(file: Path, muxer: str) -> dict[str, Any]:
     tracks = ffmpeg_program.probe(file, "-f", "mp4", "-select_streams", "a")["streams"]
     if not tracks:
         raise FfmpegError("there is no sound in it")
-    options: dict[str, Any] = {**exact_length(muxer, int(tracks[0]["sample_rate"]))}
+    options: dict[str, Any] = {**ffmpeg_program.exact_length(muxer, int(tracks[0]["sample_rate"]))}
     for index, track in enumerate(tracks):
         name = track.get("tags", {}).get("handler_name", _NAMELESS_TRACK)
         if name != _NAMELESS_TRACK:
@@ -249,11 +248,18 @@ def _exchange_id3(file: Path, tagged_copy: Path, target: Path) -> None:
         shutil.copyfileobj(original, written)
 
 
-def _check_same_length(file: Path, tagged: Path) -> None:
-    """Raises FfmpegError where the copy's sound has another length, as in Vorbis below 1,024 frames."""
-    frames, frames_now = _frames(file), _frames(tagged)
-    if frames != frames_now:
-        raise FfmpegError(f"its {frames} frames became {frames_now}")
+def _check_same_sound(file: Path, tagged: Path, format: str) -> None:
+    """
+    Raises FfmpegError where the copy is not as good as the file.
+
+    ffmpeg calls it a success when its last writes fail for want of space, and Vorbis below 1,024 frames gets longer.
+    """
+    if ffmpeg_program.sound_hashes(file) != ffmpeg_program.sound_hashes(tagged):
+        raise FfmpegError("not all of the sound arrived in the file")
+    if not _CONTAINERS[format].is_mp4:
+        frames, frames_now = _frames(file), _frames(tagged)
+        if frames != frames_now:
+            raise FfmpegError(f"its {frames} frames became {frames_now}")
 
 
 def _frames(file: Path) -> int:

@@ -1,6 +1,7 @@
 """Final names of stems, and their folders: whether they may be written, and what the system says against it."""
 
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +26,10 @@ def telling(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise EncodeError(f"{shown(target)}: cannot be written: {reason(error)}.") from error
-    except (soundfile.LibsndfileError, FfmpegError) as error:
+    except soundfile.LibsndfileError as error:
         raise EncodeError(f"{shown(target)}: cannot be encoded ({error}). Choose another format.") from error
+    except FfmpegError as error:
+        raise EncodeError(f"{shown(target)}: cannot be encoded ({error}). Check the disk and try again.") from error
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
@@ -42,6 +45,17 @@ def check_target(target: Path, *, overwrite: bool) -> None:
             raise EncodeError(
                 f"{shown(target)}: exists already. Use --overwrite to replace it, or another output folder."
             )
+
+
+def check_space(folder: Path, needed: float, track: str) -> None:
+    """Raises EncodeError when fewer than `needed` bytes are free for the stems of a track."""
+    with telling(folder):
+        free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise EncodeError(
+            f"{shown(folder)}: the stems of {track} need {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free. "
+            "Free some space or choose another output folder."
+        )
 
 
 def check_writable(folder: Path) -> None:

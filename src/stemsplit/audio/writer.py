@@ -1,6 +1,5 @@
 """The stems of one track: written under hidden names, and given their own when all of them are whole."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,8 +20,8 @@ from stemsplit.audio.folders import make_folders, remove_folders
 from stemsplit.audio.formats import Encoding
 from stemsplit.audio.held import HeldTrack
 from stemsplit.audio.quantise import MIXTURE, Remainders, TrackQuantiser, highest_peak, quantised_rows
-from stemsplit.audio.tags import Tags, write_tags
-from stemsplit.audio.targets import check_target, hidden, telling
+from stemsplit.audio.tags import TAGGABLE, Tags, write_tags
+from stemsplit.audio.targets import check_space, check_target, hidden, telling
 from stemsplit.errors import EncodeError
 
 _BUNDLE = ""  # stands among the stems' names for the file that holds all of them
@@ -87,6 +86,7 @@ class TrackWriter:
         tags: Tags | None = None,
     ) -> None:
         self._targets = dict(stems)
+        self._first_target = next(iter(stems.values()))
         self._sample_rate = sample_rate
         self._channels = channels
         self._encoding = encoding
@@ -107,8 +107,8 @@ class TrackWriter:
         rows = quantised_rows(list(stems), self._remainders) if encoding.bits else list(stems)
         self._held: HeldTrack | None = None
         if clip == "gain" and not encoding.is_float:
-            self._held = HeldTrack(rows, hidden(next(iter(stems.values())), ".held"), channels)
-        assert encoding.container.is_bundle or len(set(stems.values())) == len(stems), "two stems with one path"
+            self._held = HeldTrack(rows, hidden(self._first_target, ".held"), channels)
+        assert encoding.file_format.is_bundle or len(set(stems.values())) == len(stems), "two stems with one path"
         try:
             self._begin()
         except BaseException:
@@ -148,10 +148,11 @@ class TrackWriter:
             if not np.isfinite(peak):
                 raise ValueError(f"Stem {name} of {self._track} holds samples that are not finite")
             self._peaks[name] = max(self._peaks.get(name, 0.0), peak)
+        self._check_cancelled()
         if self._held is None:
             self._encode(blocks)
         else:
-            with telling(next(iter(self._targets.values()))):
+            with telling(self._first_target):
                 self._held.append(blocks)
 
     def finish(self) -> WrittenTrack:
@@ -162,11 +163,12 @@ class TrackWriter:
         """
         assert not self._over, "the track is finished"
         try:
-            self._encode_held()
-            frames = self._close_encoders()
-            warnings = self._dress()
-            sizes = {target: part.stat().st_size for part, target in self._finished().items()}
-            self._rename()
+            with telling(self._first_target):
+                self._encode_held()
+                frames = self._close_encoders()
+                warnings = self._dress()
+                sizes = {target: part.stat().st_size for part, target in self._finished().items()}
+                self._rename()
         except BaseException:
             self.abort()
             raise
@@ -175,8 +177,12 @@ class TrackWriter:
         return WrittenTrack(20 * log10(self._gain), stems, warnings)
 
     def cancel(self) -> None:
-        """Have a `finish` on another thread give up, which can take long otherwise: it raises EncodeError."""
+        """Have `write`, or a `finish` that would take long, give up on another thread: it raises EncodeError."""
         self._cancelled = True
+
+    def _check_cancelled(self) -> None:
+        if self._cancelled:
+            raise EncodeError(f"{shown(self._first_target)}: was cancelled.")
 
     def abort(self) -> None:
         """Remove every temporary, and the folders made for them that are empty. May follow anything."""
@@ -184,7 +190,7 @@ class TrackWriter:
             return
         self._pool.shutdown(cancel_futures=True)  # an encoder must not be closed under the thread that feeds it
         for encoder in self._encoders.values():
-            with suppress(OSError):
+            with suppress(OSError, RuntimeError):  # libsndfile's errors are of the second kind
                 encoder.discard()
         self._let_go()
         remove_folders(self._made_folders)
@@ -227,29 +233,28 @@ class TrackWriter:
                 )
 
     def _encode_held(self) -> None:
+        """Now that the peaks of all stems are known."""
         if self._held is None:
             return
         self._gain = min(1.0, *(self._limit(name) / peak for name, peak in self._peaks.items() if peak), 1.0)
         self._open_encoders(self._held.frames)
         for blocks in self._held.blocks():
-            if self._cancelled:
-                raise EncodeError(f"{shown(next(iter(self._targets.values())))}: was cancelled.")
+            self._check_cancelled()
             self._encode(blocks)
         self._held.discard()
 
     def _limit(self, name: str) -> float:
         """The largest magnitude that a row may have: of the mixture, full scale, of which one LSB may be cut off."""
         bits = self._encoding.bits
-        if self._encoding.is_float:
-            return inf
-        if bits is None or name == MIXTURE:
+        if bits is None:
+            return 1.0 if name in self._targets else inf  # the mixture is measured, but only integers are taken from it
+        if name == MIXTURE:
             return 1.0
         return highest_peak(bits, parts=len(self._remainders.get(name, ())))
 
     def _encode(self, blocks: Mapping[str, Block]) -> None:
         if self._quantiser is not None:
-            for cells in self._quantiser.push(blocks):
-                self._store(cells)
+            self._store(self._quantiser.push(blocks))
         else:
             gain = np.float32(self._gain)
             self._store({stem: np.ascontiguousarray(blocks[stem].T) * gain for stem in self._targets})
@@ -260,8 +265,7 @@ class TrackWriter:
     def _close_encoders(self) -> dict[str, int]:
         """Complete all files; the frames of each."""
         if self._quantiser is not None:
-            for cells in self._quantiser.flush():
-                self._store(cells)
+            self._store(self._quantiser.flush())
         self._each(lambda stem: self._encoders[stem].close())
         return {stem: encoder.frames for stem, encoder in self._encoders.items()}
 
@@ -276,8 +280,10 @@ class TrackWriter:
 
     def _dress(self) -> tuple[str, ...]:
         """Bundle stems where the format does, and put on the tags; what kept tags from being carried."""
+        if self._encoding.format not in TAGGABLE:
+            return ()
         tags = self._tags or Tags({})
-        if self._encoding.container.is_bundle:
+        if self._encoding.file_format.is_bundle:
             return self._bundle(tags)
         return tuple(
             warning
@@ -286,16 +292,17 @@ class TrackWriter:
         )
 
     def _tag(self, part: Path, target: Path, tags: Tags) -> tuple[str, ...]:
-        if tags:
-            try:
-                write_tags(part, self._encoding.format, tags)
-            except (FfmpegError, OSError) as error:
-                return (f"{shown(target)}: the song's tags could not be put on it ({error}).",)
+        """Put tags on a file; what kept them from it."""
+        self._check_cancelled()
+        try:
+            write_tags(part, self._encoding.format, tags)
+        except (FfmpegError, OSError) as error:
+            return (f"{shown(target)}: the song's tags could not be put on it ({error}).",)
         return ()
 
     def _bundle(self, tags: Tags) -> tuple[str, ...]:
         """Put all stems into one file, the mixture first; what kept tags from being carried."""
-        (target,) = set(self._targets.values())
+        target = self._first_target
         names = [stem for stem in self._targets if stem != MIXTURE]
         bundle = self._parts[_BUNDLE] = hidden(target, ".part")
         with telling(target):
@@ -308,8 +315,8 @@ class TrackWriter:
 
     def _finished(self) -> dict[Path, Path]:
         """Which temporary becomes which file."""
-        if self._encoding.container.is_bundle:
-            return {self._parts[_BUNDLE]: next(iter(self._targets.values()))}
+        if self._encoding.file_format.is_bundle:
+            return {self._parts[_BUNDLE]: self._first_target}
         return {self._parts[stem]: target for stem, target in self._targets.items()}
 
     def _rename(self) -> None:
@@ -334,15 +341,10 @@ class TrackWriter:
             return
         seconds = self._frames / self._sample_rate
         needed = seconds * self._encoding.bytes_per_second(self._sample_rate, self._channels) * len(self._targets)
-        if self._encoding.container.is_bundle:
+        if self._encoding.file_format.is_bundle:
             needed *= 2  # the tracks, and the file they are copied into
+        elif self._tags:
+            needed *= 1 + 1 / len(self._targets)  # the copy of a stem that gets tags
         if self._held is not None:
             needed += max(0, self._held.bytes_per_frame * self._frames - held.MEMORY_BYTES)
-        folder = next(iter(self._targets.values())).parent
-        with telling(folder):
-            free = shutil.disk_usage(folder).free
-        if needed > free:
-            raise EncodeError(
-                f"{shown(folder)}: the stems of {self._track} need {needed / 1e6:,.0f} MB and "
-                f"{free / 1e6:,.0f} MB are free. Free some space or choose another output folder."
-            )
+        check_space(self._first_target.parent, needed, self._track)

@@ -34,8 +34,9 @@ def spooled(inputs: Sequence[str]) -> Iterator[list[Path]]:
             "- stands for a song on standard input, and nothing is piped into it: cat song.mp3 | stemsplit -"
         )
     with tempfile.TemporaryDirectory(prefix="stemsplit-") as folder:
-        spool = Path(folder, STDIN)
+        spool = Path(folder, STDIN, STDIN)  # in a folder of that name too, for {folder} in --name
         try:
+            spool.parent.mkdir()
             with spool.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
         except OSError as error:

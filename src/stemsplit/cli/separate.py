@@ -239,9 +239,9 @@ def separate(
             try:
                 for report in separate_tracks(tracks, separator, writing, listener):
                     reports.append(report)
-                    console.report(spoken.report(report), "on stdout" if to_stdout else None)
                     if to_stdout and report.status == "done":
                         pipes.pour(next(iter(report.outputs.values())))
+                    console.report(spoken.report(report), "on stdout" if to_stdout else None)
             except (KeyboardInterrupt, SystemExit):
                 console.say("Cancelled: songs that were not finished have left no stems.")
                 raise
@@ -254,13 +254,13 @@ def separate(
 
 def _check_stems(options: "StemOptions", sources: Sequence[str], template: "NameTemplate", to_stdout: bool) -> None:
     """Find out whether the stems can be made of a model's sources, and each be written where it is to go."""
-    count = len(options.mixdown(sources).stems)
-    if to_stdout and count > 1:
-        raise UsageError(f"-o - writes one stem, and {count} are asked for: choose one, such as -s vocals.")
-    if count > 1 and "stem" not in template.fields and not options.encoding.container.is_bundle and not to_stdout:
-        raise UsageError(
-            f"--name {template.text!r} would give all {count} stems of a song one name: put {{stem}} in it."
-        )
+    from stemsplit.separation.naming import FIELDS
+    from stemsplit.separation.plan import PlannedTrack
+
+    stems = options.mixdown(sources).names
+    if to_stdout and len(stems) > 1:
+        raise UsageError(f"-o - writes one stem, and {len(stems)} are asked for: choose one, such as -s vocals.")
+    options.paths(PlannedTrack(Path(), template.expand(dict.fromkeys(FIELDS, "any"))), stems)
 
 
 def _names(option: str, lists: Sequence[str] | None) -> tuple[str, ...]:

@@ -33,7 +33,8 @@ def separate_tracks(
     generator) removes what is unfinished.
 
     Raises:
-        UsageError: for a model that is not stereo, as files are made to be, and as `Selection.mixdown`.
+        UsageError: for a model that is not stereo, as files are made to be, for a format that nothing here encodes, and
+            as `Selection.mixdown`.
         ModelError: when the network cannot run.
     """
     if separator.audio_channels != 2:
@@ -41,8 +42,9 @@ def separate_tracks(
             f"The model {separator.bag.name} separates {separator.audio_channels} channel(s); files are split by "
             "models of two."
         )
-    needed = separator.only(options.needed(separator.sources))
-    yield from _Batch(list(tracks), needed, options, listener).reports()
+    check_available(options.encoding)
+    needed = options.mixdown(separator.bag.sources, separator.sources).sources
+    yield from _Batch(list(tracks), separator.only(needed), options, listener).reports()
 
 
 class _Batch:
@@ -125,7 +127,7 @@ def separate_file(
     listener: Listener = ignore,
 ) -> TrackReport:
     """
-    Split one file into stem files, `output/<track>/<stem>.wav`; `separate_tracks` does more, with a loaded model.
+    Split one file into stem files, `output/<track>/<stem>.wav` by default; `separate_tracks` does more.
 
     Args:
         path: a file of any format that libsndfile or ffmpeg reads.
@@ -141,8 +143,8 @@ def separate_file(
         TrackError: if the file cannot be read or its stems not be written; then no stem is left.
         UsageError, ModelError: as `Separator.load`.
     """
-    if stems is not None and not stems:
-        raise UsageError("stems: name at least one, or leave it out for all.")
+    if stems is not None and (selection is not None or not stems):
+        raise UsageError("stems: name at least one, and no selection beside them, or leave it out for all.")
     options = StemOptions(
         Path(output),
         encoding or Encoding(),

@@ -144,6 +144,11 @@ class TrackName:
         return Path(*folders, _with_stem(file, "", extension))
 
 
+def folded(name: str) -> str:
+    """The same for names that differ in case or Unicode form only, which many file systems do not tell apart."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 def _parsed(component: str) -> list[tuple[str, str | None]]:
     """Literal text, safe, and the field that follows it if one does."""
     return [(_clean(literal), field) for literal, field, _, _ in Formatter().parse(component)]

@@ -10,6 +10,7 @@ from stemsplit.audio.excerpt import WHOLE, Excerpt
 from stemsplit.audio.formats import Encoding
 from stemsplit.errors import UsageError
 from stemsplit.separation.mixdown import Mixdown
+from stemsplit.separation.naming import folded
 from stemsplit.separation.plan import PlannedTrack
 from stemsplit.separation.selection import ALL, Selection, bundled
 
@@ -70,26 +71,42 @@ class StemOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if self.encoding.container.is_bundle and self.selection != ALL:
+        if self.encoding.file_format.is_bundle and self.selection != ALL:
             raise UsageError(
                 f"{self.encoding.format} always holds the mixture, drums, bass, other and vocals: leave the options "
                 "out that choose stems, or choose another format."
             )
 
-    def mixdown(self, sources: Sequence[str]) -> Mixdown:
-        """The stems to make with a model of these sources. Raises UsageError as `Selection.mixdown`."""
-        return bundled(sources) if self.encoding.container.is_bundle else self.selection.mixdown(sources)
+    def mixdown(self, sources: Sequence[str], separated: Sequence[str] | None = None) -> Mixdown:
+        """The stems to make with a model of these sources. Arguments and errors as those of `Selection.mixdown`."""
+        if self.encoding.file_format.is_bundle:
+            return bundled(sources)
+        return self.selection.mixdown(sources, separated)
 
     def needed(self, sources: Sequence[str]) -> tuple[str, ...]:
         """The sources that must be separated. Raises as `mixdown`."""
         return self.mixdown(sources).sources
 
     def paths(self, track: PlannedTrack, stems: Sequence[str]) -> dict[str, Path]:
-        """Where each stem of a track goes."""
+        """
+        Where each stem of a track goes.
+
+        Raises:
+            UsageError: when two stems would get one name, on a file system that does not tell case apart.
+        """
         extension = self.encoding.extension
-        if self.encoding.container.is_bundle:
+        if self.encoding.file_format.is_bundle:
             return dict.fromkeys(stems, self.output / track.file_path(extension))
-        return {stem: self.output / track.stem_path(stem, extension) for stem in stems}
+        paths = {stem: self.output / track.stem_path(stem, extension) for stem in stems}
+        taken: dict[str, str] = {}
+        for stem, path in paths.items():
+            other = taken.setdefault(folded(str(path)), stem)
+            if other != stem:
+                raise UsageError(
+                    f"The stems {other} and {stem} of a song would both be called {path.name}: have {{stem}} in "
+                    "--name, and names in --mix that differ."
+                )
+        return paths
 
     def rate(self, kept: int, model: int) -> int:
         """The stems' sample rate in Hz that is asked for, for an input of `kept` Hz and a network of `model` Hz."""

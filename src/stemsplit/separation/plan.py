@@ -2,14 +2,14 @@
 
 import hashlib
 import os
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from stemsplit.audio.faults import check_exists
+from stemsplit.audio.tags import read_tags
 from stemsplit.errors import DecodeError
-from stemsplit.separation.naming import DEFAULT_TEMPLATE, NameTemplate, TrackName
+from stemsplit.separation.naming import DEFAULT_TEMPLATE, NameTemplate, TrackName, folded
 from stemsplit.separation.report import TrackReport
 
 _TAGS = frozenset({"artist", "title", "album"})
@@ -91,13 +91,11 @@ def _candidates(path: Path, template: NameTemplate, model: str) -> Iterator[Trac
 
 def _tags(path: Path) -> dict[str, str]:
     """The fields that the song itself tells, or what stands for those it does not."""
-    from stemsplit.audio.tags import read_tags  # only when wanted: it runs ffmpeg
-
-    tags = read_tags(path)
+    tags = read_tags(path, cover=False)
     instead = {"artist": "Unknown artist", "title": path.stem, "album": "Unknown album"}
     return {name: (tags.get(name) or "").strip() or default for name, default in instead.items()}
 
 
 def _claims(name: TrackName) -> set[str]:
     """What no other track may have: the name, and the place, which is empty where the template is the stem alone."""
-    return {unicodedata.normalize("NFC", text).casefold() for text in (name.place, name.name)}
+    return {folded(name.place), folded(name.name)}

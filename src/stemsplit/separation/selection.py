@@ -56,15 +56,16 @@ def parse_mix(text: str) -> Mix:
                 'bass@-3dB with + or - between them, and names with spaces or - in double quotes ("lead vocals").'
             )
         source = term["quoted"] or term["plain"]
-        gains[source] = gains.get(source, 0.0) + _gain(term, text)
+        gains[source] = gains.get(source, 0.0) + _gain(term)
         position = term.end()
+    for source, gain in gains.items():
+        if abs(gain) > _MAX_FACTOR:
+            raise UsageError(f"--mix {text!r}: {source} is louder than {_MAX_FACTOR:.0f} times (60 dB).")
     return Mix(name, {source: gain for source, gain in gains.items() if gain})
 
 
-def _gain(term: re.Match[str], text: str) -> float:
+def _gain(term: re.Match[str]) -> float:
     gain = 10 ** (min(float(term["decibels"]), 999) / 20) if term["decibels"] else float(term["factor"] or 1)
-    if abs(gain) > _MAX_FACTOR:
-        raise UsageError(f"--mix {text!r}: {term[0].strip()} is louder than {_MAX_FACTOR:.0f} times (60 dB).")
     return -gain if term["sign"] == "-" else gain
 
 
@@ -111,7 +112,7 @@ class Selection:
     residual: bool = False
 
     def __post_init__(self) -> None:
-        derived = bool(self.karaoke or self.two_stems or self.drop)
+        derived = self.karaoke or self.two_stems is not None or bool(self.drop)
         if self.residual and (derived or self.mixes):
             raise UsageError(
                 "--residual is the mixture less the sources written: it goes with --stems or alone, not with "
@@ -127,42 +128,43 @@ class Selection:
     @property
     def is_everything(self) -> bool:
         """Whether nothing is said but perhaps `residual`: all sources."""
-        return not (self.stems or self.karaoke or self.two_stems or self.drop or self.mixes)
+        return not (self.stems or self.karaoke or self.two_stems is not None or self.drop or self.mixes)
 
-    def mixdown(self, sources: Sequence[str]) -> Mixdown:
+    def mixdown(self, sources: Sequence[str], separated: Sequence[str] | None = None) -> Mixdown:
         """
-        The stems, for a model that separates `sources`.
+        The stems, for a model of `sources`; all of them, where nothing else is said, are those `separated`.
 
         Raises:
             UnknownSourceError: for a source that the model does not have.
             UsageError: for a stem that would have the name of another.
         """
         sums = self._derived(sources)
-        wanted = set(sources) if self.is_everything else {*self.stems, *self._beside()}
+        everything = sources if separated is None else separated
+        wanted = set(everything) if self.is_everything else {*self.stems, *self._beside()}
         _check_known([*self.stems, *self._beside()], sources)
         plain = [Stem(source, {source: 1.0}) for source in sources if source in wanted]
         if self.residual:
             sums.append(Stem(RESIDUAL, {MIXTURE: 1.0, **{stem.name: -1.0 for stem in plain}}))
+        stems = {stem.name: stem for stem in plain}
         for stem in sums:
             if stem.name in sources:
                 raise UsageError(f"The model has a source {stem.name} of its own: use --stems {stem.name} for that.")
-        stems = {stem.name: stem for stem in [*plain, *sums]}
+            if stems.setdefault(stem.name, stem) != stem:
+                raise UsageError(
+                    f"Two stems would be called {stem.name}: make them in two runs, with another --output."
+                )
         used = {name for stem in stems.values() for name in stem.gains}
         return Mixdown(tuple(stems.values()), tuple(source for source in sources if source in used))
 
-    def needed(self, sources: Sequence[str]) -> tuple[str, ...]:
-        """The sources that must be separated, for a model that separates `sources`. Raises as `mixdown`."""
-        return self.mixdown(sources).sources
-
     def _beside(self) -> list[str]:
         """Sources that are written beside what is made with them."""
-        return [*([VOCALS] if self.karaoke else []), *([self.two_stems] if self.two_stems else [])]
+        return [*([VOCALS] if self.karaoke else []), *([] if self.two_stems is None else [self.two_stems])]
 
     def _derived(self, sources: Sequence[str]) -> list[Stem]:
         stems = []
         if self.karaoke:
             stems.append(self._without([VOCALS], INSTRUMENTAL, sources))
-        if self.two_stems:
+        if self.two_stems is not None:
             stems.append(self._without([self.two_stems], f"{WITHOUT}{self.two_stems}", sources))
         if self.drop:
             _check_known(self.drop, sources)

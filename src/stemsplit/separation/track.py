@@ -30,7 +30,8 @@ class TrackJob:
     One input file from the plan to its report.
 
     Three threads carry every stretch of audio, one after another: `segments` reads, `join` computes, and
-    `write`, `finish` and `fail` write. The last three belong to one thread; `report` is there when it has ended.
+    `write`, `finish` and `fail` write, for which the mixture is decoded once more if stems have it in them. The last
+    three belong to one thread; `report` is there when it has ended.
     No stem may replace one of `inputs` (absolute paths), the songs of the same command.
     """
 
@@ -48,7 +49,7 @@ class TrackJob:
         self._options = options
         self._inputs = inputs
         self._listener = listener
-        self._mixdown = options.mixdown(separator.sources)
+        self._mixdown = options.mixdown(separator.bag.sources, separator.sources)
         self._targets = options.paths(track, self._mixdown.names)
         self._warnings: list[str] = []
         self._began = time.perf_counter()
@@ -151,7 +152,7 @@ class TrackJob:
     def _stem_rate(self, kept: int) -> int:
         """Of the stems, in Hz: what is asked for, or what the encoder takes in its place."""
         rate = self._options.rate(kept, self._separator.sample_rate)
-        fitting = self._options.encoding.container.fitting_rate(rate)
+        fitting = self._options.encoding.file_format.fitting_rate(rate)
         if fitting != rate:
             self._warn(f"{self._options.encoding.format} holds no {rate} Hz, so the stems are at {fitting} Hz.")
         return fitting

@@ -47,6 +47,8 @@ def check_source_names(sources: Sequence[object]) -> None:
     for source in sources:
         if not isinstance(source, str) or not SOURCE_NAME.fullmatch(source):
             raise ValueError(f"{reprlib.repr(source)} is no source name: letters, digits, spaces, _ and -")
+    if "mixture" in sources:
+        raise ValueError("no source can be called mixture, which is the song itself")
     if not 1 <= len(sources) <= MAX_SOURCES or len(set(sources)) != len(sources):
         raise ValueError(f"1 to {MAX_SOURCES} different sources are possible, not {reprlib.repr(list(sources))}")
 
