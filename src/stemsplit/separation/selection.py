@@ -59,7 +59,7 @@ def parse_mix(text: str) -> Mix:
         gains[source] = gains.get(source, 0.0) + _gain(term)
         position = term.end()
     for source, gain in gains.items():
-        if abs(gain) > _MAX_FACTOR:
+        if not abs(gain) <= _MAX_FACTOR:  # so that no number is refused as well
             raise UsageError(f"--mix {text!r}: {source} is louder than {_MAX_FACTOR:.0f} times (60 dB).")
     return Mix(name, {source: gain for source, gain in gains.items() if gain})
 
