@@ -18,7 +18,8 @@ ROOMS: dict[str, set[str]] = {
     "model": set(),
     "weights": {"model"},
     "separation": {"weights", "model", "audio"},
-    "cli": {"separation", "weights", "model", "audio"},
+    "diagnosis": {"weights", "model", "audio"},
+    "cli": {"separation", "weights", "model", "audio", "diagnosis"},
 }
 FREE = {"errors", "events", "compute"}
 MAX_LINES = 350

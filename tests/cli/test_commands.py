@@ -9,7 +9,7 @@ import pytest
 
 from cli.program import FOUR, assert_one_sentence, process, stem_bytes, stemsplit
 
-COMMANDS = ["separate", "models", "download", "bench"]
+COMMANDS = ["separate", "models", "download", "bench", "doctor"]
 
 
 def test_models(small: Path) -> None:

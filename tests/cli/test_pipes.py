@@ -306,6 +306,7 @@ def test_a_signal_while_standard_input_is_read(
                 assert process.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.005)
+            time.sleep(0.3)  # until it has read everything, and waits for more
             process.send_signal(number)
             process.wait(timeout=20)  # with its standard input still open
             out, err = process.communicate()

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stemsplit.cli import bench, models, separate
+from stemsplit.cli import bench, doctor, models, separate
 from stemsplit.cli.console import Console
 from stemsplit.errors import StemsplitError, UsageError
 
@@ -57,6 +57,7 @@ app.command("separate")(separate.separate)
 app.command("models")(models.models)
 app.command("download")(models.download)
 app.command("bench")(bench.bench)
+app.command("doctor")(doctor.doctor)
 
 
 def _show_version(wanted: bool) -> None:
