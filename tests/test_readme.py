@@ -67,7 +67,7 @@ def test_the_first_command_splits_a_song(songs: Path, environment: dict[str, str
 @needs_ffmpeg
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_example_works(command: str, songs: Path, environment: dict[str, str]) -> None:
-    _sh(command.replace("--start 60 --duration 20", "--start 0.5 --duration 0.5"), songs, environment)
+    _sh(command.replace("--start 1:00 --duration 20", "--start 0:00.5 --duration 0.5"), songs, environment)
 
 
 def test_the_python_example_works(songs: Path, environment: dict[str, str]) -> None:

@@ -31,7 +31,7 @@ def test_what_does_not_go_together_is_refused_with_the_choices(format_: str, dep
     [
         ("wav", 320, "wav is not asked for a bitrate.*choose mp3, opus, m4a"),
         ("ogg", 192, "ogg is not asked for a bitrate"),
-        ("mp3", 321, "of mp3 must be from 32 to 320 kbit/s, not 321"),
+        ("mp3", 321, "of mp3 must be from 64 to 320 kbit/s, not 321"),
         ("m4a", 0, "of m4a must be from 32 to 512"),
         ("opus", -1, "of opus must be from"),
     ],

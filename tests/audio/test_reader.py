@@ -1,5 +1,6 @@
 """Real files of many formats through the one door: what is whole, what is damaged, what is no audio."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -392,9 +393,10 @@ def test_ffmpeg_ends_with_whoever_listens(leave: str, tmp_path: Path) -> None:
 def test_leaving_early_closes_every_descriptor(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "song.mp3", noise(2, 10 * RATE))
     process = psutil.Process()
+    gc.collect()  # of what other tests have left
     before, threads = process.num_fds(), process.num_threads()
     with open_audio(path) as reader:
         for _ in range(20):
             next(reader.blocks())
-    assert process.num_fds() == before
-    assert process.num_threads() == threads
+    assert process.num_fds() <= before
+    assert process.num_threads() <= threads

@@ -146,8 +146,8 @@ def test_a_song_that_is_too_short_does_not_stop_the_others(here: Path, split: Sp
 @pytest.mark.parametrize(
     "options",
     [
-        *(f"--start {value}" for value in ("-1", "-0.001", "nan", "inf", "-inf", "abc", "1:30", "''")),
-        *(f"--duration {value}" for value in ("0", "-1", "nan", "inf", "abc", "0:10", "''")),
+        *(f"--start {value}" for value in ("-1", "-0.001", "nan", "inf", "-inf", "abc", "1:30:", "''")),
+        *(f"--duration {value}" for value in ("0", "-1", "nan", "inf", "abc", "0:-10", "''")),
         "--start 1 --duration 0",
         "--start -1 --duration 1",
     ],

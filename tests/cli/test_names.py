@@ -53,7 +53,6 @@ def places(result: Result, here: Path) -> list[str]:
         ("stems/{stem}", "stems/drums.wav", None),
         ("{track}/{{{stem}}}", "song/{drums}.wav", "song"),
         ("{track}//{stem}/", "song/drums.wav", "song"),
-        ("{track}/{stem}.wav", "song/drums.wav.wav", None),
         ("{track}/{stem}{stem}", "song/drumsdrums.wav", "song"),
     ],
 )

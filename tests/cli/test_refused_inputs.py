@@ -191,8 +191,8 @@ def tiny_disk(here: Path) -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        pytest.param([], "MB and 0 MB are free", id="known before"),
-        pytest.param(["--bit-depth", "32f"], "MB and 0 MB are free", id="known before, written through"),
+        pytest.param([], "MB and 0.3 MB are free", id="known before"),
+        pytest.param(["--bit-depth", "32f"], "MB and 0.3 MB are free", id="known before, written through"),
         pytest.param(["-f", "flac"], "the disk is full", id="met while writing"),
         pytest.param(["-f", "flac", "--clip", "none"], "the disk is full", id="met while writing through"),
     ],

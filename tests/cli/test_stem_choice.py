@@ -464,7 +464,7 @@ OF_ANY_MODEL = [
     (["--bitrate", "128"], "wav is not asked for a bitrate. Leave --bitrate out, or choose mp3, opus, m4a"),
     *(
         (["-f", format_, "--bitrate", str(rate)], f"--bitrate of {format_} must be from {lowest} to {highest} kbit/s")
-        for format_, lowest, highest in [("mp3", 32, 320), ("opus", 12, 510), ("m4a", 32, 512), ("stem.mp4", 32, 512)]
+        for format_, lowest, highest in [("mp3", 64, 320), ("opus", 12, 510), ("m4a", 32, 512), ("stem.mp4", 32, 512)]
         for rate in (lowest - 1, highest + 1, 0, -1)
     ),
     (["--mix", ""], "a mix is NAME=SOURCE*FACTOR+SOURCE@GAINdB"),
@@ -474,7 +474,7 @@ OF_ANY_MODEL = [
     (["--mix", "practice="], "Write terms such as bass"),
     (["--mix", "practice=drums bass"], "cannot read 'bass'. Write terms such as bass"),
     (["--mix", "practice=drums*loud"], "cannot read '*loud'. Write terms such as bass"),
-    (["--mix", "practice=drums*5000"], "drums*5000 is louder than 1000 times (60 dB)"),
+    (["--mix", "practice=drums*5000"], "drums is louder than 1000 times (60 dB)"),
     (["--mix", "no_vocals=drums"], "--drop vocals writes it"),
     (["--mix", "instrumental=drums"], "--karaoke writes it"),
     (["--mix", "residual=drums"], "--residual writes it"),

@@ -28,11 +28,21 @@ DEPTHS: Mapping[str, Depth] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Bitrates:
-    """What a lossy format can be asked for, in kbit/s."""
+    """
+    What a lossy format can be asked for, in kbit/s.
+
+    `ranges` says from which sample rate in Hz on the format itself has which least and most; the last that fits counts.
+    """
 
     default: int
     lowest: int
     highest: int
+    ranges: tuple[tuple[int, int, int], ...] = ()
+
+    def range_at(self, sample_rate: int) -> tuple[int, int]:
+        """The least and the most that the format itself has at a rate in Hz."""
+        fitting = [(least, most) for first, least, most in self.ranges if first <= sample_rate]
+        return fitting[-1] if fitting else (self.lowest, self.highest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +99,19 @@ _INTEGERS = {"16": "PCM_16", "24": "PCM_24"}
 _INTEGERS_AND_FLOAT = {**_INTEGERS, "32f": "FLOAT"}
 # ISO/IEC 11172-3 and 13818-3, with the half rates of "MPEG 2.5".
 _MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+_MP3_RANGES = ((0, 8, 64), (16_000, 8, 160), (32_000, 32, 320))  # of "MPEG 2.5", MPEG-2 and MPEG-1
 _OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # RFC 6716, section 2
 _AAC_RATES = (7_350, *_MP3_RATES, 64_000, 88_200, 96_000)  # ISO/IEC 14496-3, table 1.18
+
+# Below 64 kbit/s a frame may be too short for the header that declares the encoder's delay and the length.
+_MP3_BITRATES = Bitrates(320, 64, 320, _MP3_RANGES)
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         "wav": Format(".wav", "WAV", _INTEGERS_AND_FLOAT, large_container="RF64", size_is_known=True),
         "flac": Format(".flac", "FLAC", _INTEGERS, highest_rate=655_350, coarse_step=10),
         "aiff": Format(".aiff", "AIFF", _INTEGERS_AND_FLOAT, size_is_known=True),
-        "mp3": Format(".mp3", "MP3", lossy_subtype="MPEG_LAYER_III", rates=_MP3_RATES, bitrates=Bitrates(320, 32, 320)),
+        "mp3": Format(".mp3", "MP3", lossy_subtype="MPEG_LAYER_III", rates=_MP3_RATES, bitrates=_MP3_BITRATES),
         # libvorbis takes up to 200 kHz, and ends the whole process at 384 kHz.
         "ogg": Format(".ogg", "OGG", lossy_subtype="VORBIS", highest_rate=192_000),
         "opus": Format(".opus", "OGG", lossy_subtype="OPUS", rates=_OPUS_RATES, bitrates=Bitrates(160, 12, 510)),

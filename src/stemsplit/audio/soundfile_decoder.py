@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from stemsplit.audio.blocks import AudioInfo, Block
 from stemsplit.audio.faults import shown
@@ -57,7 +58,7 @@ class SoundfileDecoder:
             with _sound(path) as sound:
                 container = str(sound.format).lower().removesuffix("ex")  # WAVEX is WAV with more header
                 frames: int | None = sound.frames
-                if container == "mp3" and not _announces_frames(path):
+                if frames == _UNKNOWN_FRAMES or (container == "mp3" and not _announces_frames(path)):
                     frames = None
                 info = AudioInfo(sound.samplerate, sound.channels, frames, container)
                 in_vorbis_order = sound.subtype in ("VORBIS", "OPUS")
@@ -86,16 +87,30 @@ class SoundfileDecoder:
     def _read(self) -> Iterator[Block]:
         # Of an mp3 without a frame count libsndfile guesses the length from the first frames and stops there,
         # which would cut a song with a loud beginning short. Through a pipe it reads to the end.
-        streamed = self.info.frames is None
+        streamed = self.info.frames is None and self.info.container == "mp3"
         buffer = np.empty((READ_FRAMES, self.info.channels), dtype=np.float32)
         with _sound(self._path, streamed) as sound:
-            while count := sound.buffer_read_into(buffer, dtype="float32"):
+            while count := _filled(sound, buffer):
                 samples = buffer[:count].T
                 yield np.array(samples if self._order is None else samples[self._order], order="C")
 
     def _lacks(self, frames: int) -> bool:
         slack = _MP3_SLACK_FRAMES if self.info.container == "mp3" else 0
         return self.info.frames is not None and frames + slack < self.info.frames
+
+
+def _filled(sound: Any, buffer: NDArray[np.float32]) -> int:
+    """
+    Read the next frames; how many there were. Raises soundfile.LibsndfileError.
+
+    soundfile itself seeks to where a read has ended, and fails to at the end of a flac of unknown length, as one is
+    that was written into a pipe.
+    """
+    target = soundfile._ffi.cast("float *", buffer.ctypes.data)
+    count = int(soundfile._snd.sf_readf_float(sound._file, target, len(buffer)))
+    if sound._errorcode:
+        raise soundfile.LibsndfileError(sound._errorcode)
+    return count
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stemsplit.audio.blocks import MAX_BLOCK_FRAMES, Samples
 from stemsplit.audio.faults import shown
-from stemsplit.audio.formats import Encoding
+from stemsplit.audio.formats import FORMATS, Encoding
 from stemsplit.audio.ogg import fix_serial
 from stemsplit.errors import EncodeError, OutputError
 
@@ -28,8 +28,10 @@ _RF64_AUTO_DOWNGRADE = 0x1210  # a libsndfile command that soundfile has no name
 
 def _mp3_quality(kilobits: int, sample_rate: int, channels: int) -> dict[str, Any]:
     # libsndfile scales the compression level over the bitrates of the MPEG version that the rate belongs to.
-    highest = 320 if sample_rate >= 32_000 else 160 if sample_rate >= 16_000 else 64
-    return {"compression_level": 1 - min(kilobits, highest) / highest, "bitrate_mode": "CONSTANT"}
+    bitrates = FORMATS["mp3"].bitrates
+    assert bitrates is not None
+    least, most = bitrates.range_at(sample_rate)
+    return {"compression_level": (most - min(kilobits, most)) / (most - least), "bitrate_mode": "CONSTANT"}
 
 
 def _opus_quality(kilobits: int, sample_rate: int, channels: int) -> dict[str, Any]:

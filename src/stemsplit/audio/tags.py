@@ -198,6 +198,8 @@ def _options(format: str, file: Path) -> dict[str, Any]:
         options["id3v2_version"] = 3  # which every player reads
     if container.is_ogg:
         options["map_metadata:s:a"] = -1  # earlier comments, which would go before
+        # In microseconds. From a short song's only page ffmpeg would take its start wrong, and cut the end.
+        options["page_duration"] = 100_000
     if container.is_mp4:
         options |= _mp4_options(file, container.muxer)
     return options

@@ -53,7 +53,7 @@ def check_space(folder: Path, needed: float, track: str) -> None:
         free = shutil.disk_usage(folder).free
     if needed > free:
         raise EncodeError(
-            f"{shown(folder)}: the stems of {track} need {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free. "
+            f"{shown(folder)}: the stems of {track} need {needed / 1e6:,.1f} MB and {free / 1e6:,.1f} MB are free. "
             "Free some space or choose another output folder."
         )
 

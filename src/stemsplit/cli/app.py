@@ -77,7 +77,7 @@ def stemsplit(
     """
     Split songs into stems: drums, bass, vocals and other.
 
-    `stemsplit song.mp3` is short for `stemsplit separate song.mp3`.
+    `stemsplit song.mp3` is short for `stemsplit separate song.mp3`; `stemsplit separate --help` tells all its options.
     """
 
 

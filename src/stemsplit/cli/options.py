@@ -16,6 +16,19 @@ def _batch_size(text: str) -> int | str:
         raise typer.BadParameter(f"{text!r} is neither auto nor a whole number.") from None
 
 
+def seconds(text: str | float) -> float:
+    """A length of time: 90, 1:30 or 0:01:30.5."""
+    parts = str(text).split(":")
+    try:
+        if len(parts) > 3 or any(not part[:1].isdigit() for part in parts[1:]):
+            raise ValueError
+        return sum((float(part) * 60.0**place for place, part in enumerate(reversed(parts))), 0.0)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no time: write seconds, or minutes and seconds, such as 90 or 1:30."
+        ) from None
+
+
 def _show_tracebacks(wanted: bool) -> bool:
     Console.tracebacks = wanted
     return wanted
@@ -41,5 +54,8 @@ Precision = Annotated[
 Offline = Annotated[bool, typer.Option("--offline", help="Use only model files that are on this machine.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Show tracebacks.", callback=_show_tracebacks, is_eager=True)
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="Tell more, for a bug report: tracebacks.", callback=_show_tracebacks, is_eager=True
+    ),
 ]

@@ -6,7 +6,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BufferedReader
 from pathlib import Path
+from typing import cast
 
 from stemsplit.audio.faults import reason
 from stemsplit.errors import StemsplitError, UsageError
@@ -14,6 +16,7 @@ from stemsplit.events import Listener, Warned
 from stemsplit.separation.report import TrackReport
 
 PIPE = "-"
+_PIECE_BYTES = 2**20
 STDIN = "stdin"  # the name of its track
 
 
@@ -34,11 +37,14 @@ def spooled(inputs: Sequence[str]) -> Iterator[list[Path]]:
             "- stands for a song on standard input, and nothing is piped into it: cat song.mp3 | stemsplit -"
         )
     with tempfile.TemporaryDirectory(prefix="stemsplit-") as folder:
-        spool = Path(folder, STDIN, STDIN)  # in a folder of that name too, for {folder} in --name
+        # The folder is what {folder} in --name gives, the file's full name what is used when `stdin` is taken.
+        spool = Path(folder, STDIN, f"{STDIN}.pipe")
         try:
             spool.parent.mkdir()
             with spool.open("wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file)
+                # As it comes: in a read that waits for more, a signal may wait as well.
+                while data := cast(BufferedReader, sys.stdin.buffer).read1(_PIECE_BYTES):
+                    file.write(data)
         except OSError as error:
             raise StemsplitError(f"{STDIN}: cannot be kept in {folder}: {reason(error)}.") from error
         yield [spool if name == PIPE else Path(name) for name in inputs]

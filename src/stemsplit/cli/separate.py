@@ -21,6 +21,7 @@ from stemsplit.cli.options import (
     Quiet,
     Segment,
     Verbose,
+    seconds,
 )
 from stemsplit.errors import UsageError
 
@@ -74,7 +75,8 @@ def separate(
         str,
         typer.Option(
             metavar="TEMPLATE",
-            help="Of the stem files, from {track}, {stem}, {model}, {artist}, {title}, {album}, {folder}.",
+            help="How stem files are called, without the ending: any of {track}, {stem}, {model}, {artist}, {title}, "
+            "{album}, {folder}.",
         ),
     ] = "{track}/{stem}",
     model: Model = "htdemucs",
@@ -123,18 +125,31 @@ def separate(
         bool, typer.Option("--residual", help="Also what is in no stem, so that all add up.", rich_help_panel=_STEMS)
     ] = False,
     format_: Annotated[
-        Format, typer.Option("--format", "-f", help="File format of the stems.", rich_help_panel=_FILES)
+        Format,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            case_sensitive=False,
+            help=f"{', '.join(Format)}.",
+            rich_help_panel=_FILES,
+        ),
     ] = Format.WAV,
     bit_depth: Annotated[
         Depth | None,
         typer.Option(
-            help="Bits per sample, 24 by default; 32f for wav and aiff.", show_default=False, rich_help_panel=_FILES
+            help="Bits per sample of wav, aiff and flac (24 if not said); 32f, floats, not in flac.",
+            show_default=False,
+            rich_help_panel=_FILES,
         ),
     ] = None,
     bitrate: Annotated[
         int | None,
         typer.Option(
-            metavar="KBPS", help="Of mp3 (320), m4a (256), opus (160).", show_default=False, rich_help_panel=_FILES
+            metavar="KBPS",
+            help="Of mp3 (320 if not said), m4a and stem.mp4 (256), opus (160).",
+            show_default=False,
+            rich_help_panel=_FILES,
         ),
     ] = None,
     sample_rate: Annotated[
@@ -146,12 +161,19 @@ def separate(
         typer.Option(help="Turn all stems down together where one would clip, or let it clip.", rich_help_panel=_FILES),
     ] = Clip.GAIN,
     start: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Where in the songs to begin.", rich_help_panel=_FILES)
+        float,
+        typer.Option(
+            metavar="SECONDS", parser=seconds, help="Where in the songs to begin: 90, or 1:30.", rich_help_panel=_FILES
+        ),
     ] = 0.0,
     duration: Annotated[
         float | None,
         typer.Option(
-            metavar="SECONDS", help="How much of the songs to split.", show_default=False, rich_help_panel=_FILES
+            metavar="SECONDS",
+            parser=seconds,
+            help="How much of the songs to split.",
+            show_default=False,
+            rich_help_panel=_FILES,
         ),
     ] = None,
     overlap: Overlap = 0.25,
@@ -172,6 +194,7 @@ def separate(
     from stemsplit.audio.formats import Encoding
     from stemsplit.audio.targets import check_writable
     from stemsplit.cli import pipes
+    from stemsplit.cli.slips import check_words
     from stemsplit.compute import check_choice
     from stemsplit.separation.naming import NameTemplate
     from stemsplit.separation.options import SplitOptions, StemOptions
@@ -202,9 +225,12 @@ def separate(
         overwrite=overwrite,
     )
     check_available(writing.encoding)
+    if name.lower().endswith(writing.encoding.extension):
+        raise UsageError(f"--name {name!r}: leave {writing.encoding.extension} out, --format adds it.")
     if to_stdout:
         pipes.check_stdout(json, format_.value, inputs)
     found = find_model(model)
+    check_words(inputs, found.sources or ())
     if found.sources is not None:
         _check_stems(writing, found.sources, template, to_stdout)
     loading: dict[str, Any] = {
@@ -260,6 +286,10 @@ def _check_stems(options: "StemOptions", sources: Sequence[str], template: "Name
     stems = options.mixdown(sources).names
     if to_stdout and len(stems) > 1:
         raise UsageError(f"-o - writes one stem, and {len(stems)} are asked for: choose one, such as -s vocals.")
+    if len(stems) > 1 and "stem" not in template.fields and not options.encoding.file_format.is_bundle:
+        raise UsageError(
+            f"--name {template.text!r} would give all {len(stems)} stems of a song one name: put {{stem}} in it."
+        )
     options.paths(PlannedTrack(Path(), template.expand(dict.fromkeys(FIELDS, "any"))), stems)
 
 

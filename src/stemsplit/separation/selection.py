@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from stemsplit.audio.quantise import MIXTURE
 from stemsplit.errors import UnknownSourceError, UsageError
@@ -46,9 +47,14 @@ def parse_mix(text: str) -> Mix:
         )
     if is_reserved(name):
         raise UsageError(f"--mix {text!r}: the name {name} is reserved{_remedy(name)}. Choose another name.")
+    if not expression:
+        raise UsageError(
+            f"--mix {text!r}: nothing is in it. Write terms such as bass or bass*0.5, and quotes around the whole: "
+            f'--mix "{name}=drums+bass*0.5".'
+        )
     gains: dict[str, float] = {}
     position = 0
-    while position < len(expression) or not position:
+    while position < len(expression):
         term = _TERM.match(expression, position)
         if term is None or (position and not term["sign"]):
             raise UsageError(
@@ -120,6 +126,8 @@ class Selection:
             )
         if self.sum and not derived:
             raise UsageError("--sum says how --karaoke, --two-stems or --drop are made: name one of them.")
+        if self.two_stems is not None and not self.two_stems.strip():
+            raise UsageError("--two-stems names no stem: write one, such as --two-stems vocals.")
         names = [mix.name for mix in self.mixes]
         for name in names:
             if names.count(name) > 1:
@@ -212,4 +220,8 @@ def _check_known(wanted: Sequence[str], sources: Sequence[str]) -> None:
     unknown = [name for name in wanted if name not in sources]
     if unknown:
         told = ", ".join(name + (_remedy(name) if is_reserved(name) else "") for name in unknown)
-        raise UnknownSourceError(f"The model does not separate {told}; it has {', '.join(sources)}.")
+        near = get_close_matches(unknown[0].lower(), sources, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        if re.fullmatch(r"\d+dB", unknown[0], re.IGNORECASE):
+            hint = f" A gain in dB stands behind @, such as {sources[0]}@-{unknown[0]}."
+        raise UnknownSourceError(f"The model does not separate {told}; it has {', '.join(sources)}.{hint}")

@@ -152,9 +152,14 @@ class TrackJob:
     def _stem_rate(self, kept: int) -> int:
         """Of the stems, in Hz: what is asked for, or what the encoder takes in its place."""
         rate = self._options.rate(kept, self._separator.sample_rate)
-        fitting = self._options.encoding.file_format.fitting_rate(rate)
+        encoding = self._options.encoding
+        fitting = encoding.file_format.fitting_rate(rate)
         if fitting != rate:
-            self._warn(f"{self._options.encoding.format} holds no {rate} Hz, so the stems are at {fitting} Hz.")
+            self._warn(f"{encoding.format} holds no {rate} Hz, so the stems are at {fitting} Hz.")
+        if encoding.bitrate and encoding.file_format.bitrates:
+            most = encoding.file_format.bitrates.range_at(fitting)[1]
+            if most < encoding.bitrate:
+                self._warn(f"{encoding.format} at {fitting} Hz ends at {most} kbit/s, so the stems have that.")
         return fitting
 
     def _tags(self) -> Tags | None:

@@ -1,0 +1,32 @@
+"""Slips of the keyboard that look like names of songs: told before any work, with what was probably meant."""
+
+from collections.abc import Sequence
+from os.path import exists, isfile  # false, not an error, for names that no disk can have
+
+from stemsplit.errors import UsageError
+
+_USUAL_SOURCES = ("drums", "bass", "other", "vocals", "guitar", "piano")
+_DASHES = ("\N{EN DASH}", "\N{EM DASH}", "\N{MINUS SIGN}")
+
+
+def check_words(inputs: Sequence[str], sources: Sequence[str]) -> None:
+    """
+    Find out whether words that name no file were meant for something else.
+
+    Raises:
+        UsageError: for a name without quotes, a link, a pasted dash, and a stem behind a space.
+    """
+    missing = [word for word in inputs if word != "-" and not exists(word)]  # noqa: PTH110
+    joined = " ".join(inputs)
+    if len(inputs) > 1 and missing and isfile(joined):  # noqa: PTH113
+        raise UsageError(f'{missing[0]}: there is no such file. A name with spaces needs quotes: "{joined}".')
+    for word in missing:
+        if "://" in word:
+            raise UsageError(f"{word}: links are not fetched. Save the song to a file first.")
+        if word.startswith(_DASHES):
+            raise UsageError(f"{word}: this begins with a typographic dash. Type the option with - or --.")
+        if word in (*sources, *_USUAL_SOURCES):
+            raise UsageError(
+                f"{word}: there is no such file. Several stems are written with a comma and no space, such as "
+                f"-s drums,vocals, or with the option said again: --drop drums --drop {word}."
+            )
