@@ -383,7 +383,7 @@ def test_what_is_no_name(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["practice", "practice=", "practice=   "])
 def test_a_mix_without_an_expression(text: str) -> None:
-    with pytest.raises(UsageError, match="nothing is in it. Write terms such as .* and quotes around the whole"):
+    with pytest.raises(UsageError, match=r"nothing is in it. Write terms such as .* and quotes around the whole"):
         parse_mix(text)
 
 
