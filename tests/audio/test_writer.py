@@ -413,6 +413,13 @@ def test_existing_stem_is_not_replaced(clip: Literal["gain", "none"], tmp_path: 
     assert everything_in(tmp_path) == ["drums.wav"]
 
 
+def test_a_link_to_nowhere_is_not_replaced_either(tmp_path: Path) -> None:
+    (tmp_path / "drums.wav").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(EncodeError, match=r"drums\.wav: exists already.*--overwrite"):
+        writer(tmp_path, ["drums"], Encoding())
+    assert (tmp_path / "drums.wav").is_symlink()
+
+
 def test_stem_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     with writer(tmp_path, ["vocals", "drums"], Encoding()) as track:
         track.write({"vocals": stereo_tones(0.1), "drums": stereo_tones(0.1)})

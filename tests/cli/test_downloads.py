@@ -105,7 +105,7 @@ def test_an_interrupted_download_is_never_taken_for_whole(
         assert hub.stalled.wait(SECONDS)
         time.sleep(0.2)
         running.send_signal(signal.SIGINT)
-        _, err = running.communicate(timeout=20)
+        _, err = running.communicate(timeout=SECONDS)
     finally:
         running.kill()
         running.wait()

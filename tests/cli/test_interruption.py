@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM end the program soon, with the exit codes of their signals, and leave nothing half-written."""
 
+import os
 import signal
 import subprocess
 import time
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cli.program import PROGRAM, SECONDS
-from signals import noise, write_sound
+from signals import convert, needs_ffmpeg, noise, write_sound
+from stemsplit.audio.tags import read_tags
 
 SIGNALS = [pytest.param(signal.SIGINT, 130, id="SIGINT"), pytest.param(signal.SIGTERM, 143, id="SIGTERM")]
 
@@ -39,7 +41,7 @@ def interrupted(
         wait_for(until, process)
         time.sleep(delay)
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=SECONDS)
     finally:
         process.kill()
         process.wait()
@@ -73,3 +75,32 @@ def test_while_separating(number: signal.Signals, code: int, here: Path, small: 
     assert cancelled.startswith("Cancelled")
     assert [path.name for path in out.iterdir()] == ["short"]
     assert {path.name for path in (out / "short").iterdir()} == {"drums.wav", "bass.wav", "other.wav", "vocals.wav"}
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("format_", ["mp3", "stem.mp4"])
+def test_at_a_terminal_while_tags_are_put_on(format_: str, here: Path, small: Path, tmp_path: Path) -> None:
+    """There Ctrl-C goes to all programs at once; an ffmpeg that it ended would leave stems without tags."""
+    write_sound(here / "plain.wav", noise(2, 44_100), subtype="PCM_16")
+    convert(here / "plain.wav", here / "song.flac", "-metadata", "title=Song")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    process = subprocess.Popen(
+        [*PROGRAM, "-m", str(small), "song.flac", "-o", "out", "-f", format_],
+        env=os.environ | {"TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        wait_for(lambda: any(temporary.glob("stemsplit-tags-*")), process)
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+    assert not list(temporary.glob("stemsplit-*"))
+    assert not parts(here / "out")
+    for stem in (path for path in (here / "out").rglob("*") if path.is_file()):  # on a slow machine it may be done
+        assert (read_tags(stem).get("title") or "").startswith("Song")

@@ -88,7 +88,7 @@ class AacEncoder:
         try:
             stream: dict[str, Any] = next(iter(ffmpeg_program.probe(self._part)["streams"]), {})
             seconds = float(stream.get("duration", 0))
-        except ffmpeg_program.FfmpegError:
+        except (ffmpeg_program.FfmpegError, ValueError):
             seconds = 0.0
         if abs(seconds * self._rate - self.frames) > self._rate / 1000 + 1:  # older versions declare milliseconds
             raise EncodeError(

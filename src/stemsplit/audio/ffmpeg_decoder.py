@@ -63,14 +63,14 @@ class FfmpegDecoder:
         _check_installed(path)
         try:
             probe = ffmpeg_program.probe(path, "-select_streams", "a:0")
+            stream: dict[str, Any] = next(iter(probe["streams"]), {})
+            channels, rate = int(stream.get("channels", 0)), int(stream.get("sample_rate", 0))
+            frames = _frames(stream, probe["format"], rate)
         except (ffmpeg_program.FfmpegError, ValueError) as error:
             raise _not_audio(path) from error
-        stream: dict[str, Any] = next(iter(probe.get("streams", [])), {})
-        channels, rate = int(stream.get("channels", 0)), int(stream.get("sample_rate", 0))
         if not channels or not rate:
             raise _not_audio(path)
-        format_ = probe.get("format", {})
-        info = AudioInfo(rate, channels, _frames(stream, format_, rate), _container(path, format_))
+        info = AudioInfo(rate, channels, frames, _container(path, probe["format"]))
         return cls(path, info, layout_known=stream.get("channel_layout", "unknown") != "unknown")
 
     def decode(self, warn: Callable[[str], None]) -> Generator[Block, None, None]:

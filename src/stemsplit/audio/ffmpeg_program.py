@@ -1,15 +1,16 @@
 """
 Running an installed ffmpeg and ffprobe.
 
-Commands are put together with ffmpeg-python. No child is given our standard input, which may be a list of songs
-that a shell loop reads from, and none reaches for anything but files and pipes.
+Commands are put together with ffmpeg-python. They run in sessions of their own, so that Ctrl-C reaches us alone: else
+ffmpeg would end first, and be taken for one that failed. No child is given our standard input, which may be a list of
+songs that a shell loop reads from, and none reaches for anything but files and pipes.
 """
 
 import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -59,9 +60,17 @@ def probe(path: Path, *options: str) -> dict[str, Any]:
     command += ["-show_format", "-show_streams", "-of", "json", address(path)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode:
-        raise FfmpegError(last_line(done.stderr))
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+        raise FfmpegError(last_line(done.stderr) or "ffprobe failed")
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise FfmpegError("ffprobe gives no answer")
+    parts: dict[str, Any] = {"streams": [], "format": {}, **found}
+    if not isinstance(parts["streams"], list) or not isinstance(parts["format"], dict):
+        raise FfmpegError("ffprobe gives an answer of another kind")
+    return parts
 
 
 def exact_length(muxer: str, sample_rate: int) -> dict[str, int]:
@@ -69,12 +78,23 @@ def exact_length(muxer: str, sample_rate: int) -> dict[str, int]:
     return {"movie_timescale": sample_rate} if muxer_has(muxer, "movie_timescale") else {}
 
 
-def sound_hashes(path: Path) -> list[str]:
+def check_same_sound(copy: Path, originals: Sequence[Path]) -> None:
     """
-    One hash for each audio track of a file, of its compressed packets: the same in whatever container they are.
+    Hold the audio tracks of a file against those it was copied from, by their compressed packets.
 
-    Raises FfmpegError for a file that is not whole.
+    Raises FfmpegError when they differ: ffmpeg calls it a success when its last writes fail for want of space.
     """
+    expected = [track for original in originals for track in _sound_hashes(original)]
+    try:
+        arrived = _sound_hashes(copy)
+    except FfmpegError:
+        arrived = []
+    if arrived != expected:
+        raise FfmpegError("not all of the sound arrived in the file; the disk may be full")
+
+
+def _sound_hashes(path: Path) -> list[str]:
+    """One for each audio track, the same in whatever container. Raises FfmpegError for a file that is not whole."""
     tracks = ffmpeg.input(_SOURCE, protocol_whitelist=FILES_ONLY)["a"]
     told = run(tracks.output("pipe:", c="copy", format="streamhash"), {_SOURCE: path}).decode()
     return [line.partition("=")[2] for line in told.splitlines()]
@@ -92,7 +112,8 @@ def command(output: Any, paths: Mapping[str, Path]) -> list[str]:
 
 def run(output: Any, paths: Mapping[str, Path]) -> bytes:
     """Run a command to its end and return what it wrote to its standard output. Raises as `probe` does."""
-    done = subprocess.run(command(output, paths), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    words = command(output, paths)
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False, start_new_session=True)
     if done.returncode:
         raise FfmpegError(last_line(done.stderr) or "ffmpeg failed")
     return done.stdout
@@ -109,6 +130,7 @@ def start(output: Any, paths: Mapping[str, Path], *, talk: IO[bytes], fed: bool)
         stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
         stdout=subprocess.DEVNULL if fed else subprocess.PIPE,
         stderr=talk,
+        start_new_session=True,
     )
 
 

@@ -37,6 +37,9 @@ class Decoder(Protocol):
         """
 
 
+_LOUDEST = 1e9  # 180 dB above full scale; what is beyond would overflow on its way
+
+
 class Reader:
     """
     One audio file: what it says about itself, and its sound, or an excerpt of it, as often as asked for.
@@ -64,7 +67,7 @@ class Reader:
         Shape: [info.channels, at most 65,536 frames]
 
         Raises DecodeError when the file cannot be decoded, holds no sound, ends before the excerpt begins, or holds
-        NaN or infinity.
+        NaN, infinity or what is beyond any loudness.
         """
         decoding = self._checked()
         self._decodings.append(decoding)
@@ -101,9 +104,10 @@ class Reader:
             )
 
     def _check_finite(self, block: Block, start: int) -> None:
-        if np.isfinite(block).all():
+        sound = np.abs(block) <= _LOUDEST  # false for NaN
+        if sound.all():
             return
-        position, channel = np.argwhere(~np.isfinite(block).T)[0]
+        position, channel = np.argwhere(~sound.T)[0]
         frame = start + int(position)
         raise DecodeError(
             f"{shown(self.path)}: sample {block[channel, position]} at frame {frame} "

@@ -20,7 +20,6 @@ from typing import Any, BinaryIO, NamedTuple
 import ffmpeg
 
 from stemsplit.audio import ffmpeg_program
-from stemsplit.audio.ffmpeg_program import FfmpegError
 
 MIXTURE_TITLE = "Mixture"
 
@@ -86,9 +85,7 @@ def mux(tracks: Sequence[Path], names: Sequence[str], target: Path) -> None:
     inputs = [ffmpeg.input(key, protocol_whitelist=ffmpeg_program.FILES_ONLY)["a"] for key in paths]
     options = {**_mp4_options(tracks[0]), **_track_options(titles)}
     ffmpeg_program.run(ffmpeg.output(*inputs, _TARGET, **options), {**paths, _TARGET: target})
-    whole = [hash_ for track in tracks for hash_ in ffmpeg_program.sound_hashes(track)]
-    if ffmpeg_program.sound_hashes(target) != whole:  # ffmpeg calls it a success when its last writes fail
-        raise FfmpegError("not all of the sound arrived in the file")
+    ffmpeg_program.check_same_sound(target, tracks)
 
 
 def describe(file: Path, names: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     with telling(target):
         if target.is_dir():
             raise EncodeError(f"{shown(target)}: a folder has this name. Move it or choose another output folder.")
-        if target.exists() and not overwrite:
+        if (target.exists() or target.is_symlink()) and not overwrite:
             raise EncodeError(
                 f"{shown(target)}: exists already. Use --overwrite to replace it, or another output folder."
             )

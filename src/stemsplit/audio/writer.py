@@ -14,7 +14,7 @@ import numpy as np
 from stemsplit.audio import held, stem_mp4
 from stemsplit.audio.blocks import Block, Samples
 from stemsplit.audio.encoder import Encoder, check_encodable, open_encoder
-from stemsplit.audio.faults import shown
+from stemsplit.audio.faults import reason, shown
 from stemsplit.audio.ffmpeg_program import FfmpegError
 from stemsplit.audio.folders import make_folders, remove_folders
 from stemsplit.audio.formats import Encoding
@@ -167,6 +167,7 @@ class TrackWriter:
                 self._encode_held()
                 frames = self._close_encoders()
                 warnings = self._dress()
+                self._check_cancelled()
                 sizes = {target: part.stat().st_size for part, target in self._finished().items()}
                 self._rename()
         except BaseException:
@@ -236,7 +237,7 @@ class TrackWriter:
         """Now that the peaks of all stems are known."""
         if self._held is None:
             return
-        self._gain = min(1.0, *(self._limit(name) / peak for name, peak in self._peaks.items() if peak), 1.0)
+        self._gain = min([1.0, *(self._limit(name) / peak for name, peak in self._peaks.items() if peak)])
         self._open_encoders(self._held.frames)
         for blocks in self._held.blocks():
             self._check_cancelled()
@@ -297,7 +298,8 @@ class TrackWriter:
         try:
             write_tags(part, self._encoding.format, tags)
         except (FfmpegError, OSError) as error:
-            return (f"{shown(target)}: the song's tags could not be put on it ({error}).",)
+            why = reason(error) if isinstance(error, OSError) else error
+            return (f"{shown(target)}: the song's tags could not be put on it ({why}).",)
         return ()
 
     def _bundle(self, tags: Tags) -> tuple[str, ...]:
@@ -342,7 +344,7 @@ class TrackWriter:
         seconds = self._frames / self._sample_rate
         needed = seconds * self._encoding.bytes_per_second(self._sample_rate, self._channels) * len(self._targets)
         if self._encoding.file_format.is_bundle:
-            needed *= 2  # the tracks, and the file they are copied into
+            needed *= 3 if self._tags else 2  # the tracks, the file they are copied into, its copy with tags
         elif self._tags:
             needed *= 1 + 1 / len(self._targets)  # the copy of a stem that gets tags
         if self._held is not None:

@@ -18,6 +18,7 @@ from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from stemsplit.audio.faults import reason
 from stemsplit.errors import StemsplitError
 from stemsplit.events import DownloadProgress, Event, TrackEnded, TrackProgress, TrackStarted, Warned
 from stemsplit.separation.report import TrackReport
@@ -134,7 +135,8 @@ class Console:
         except BrokenPipeError:
             raise
         except (OSError, ValueError, AttributeError) as error:  # full, closed, or not there at all
-            raise StemsplitError(f"Nothing more can be written to stdout: {error}.") from error
+            why = reason(error) if isinstance(error, OSError) else "it is closed"
+            raise StemsplitError(f"Nothing more can be written to stdout: {why}.") from error
 
     def say(self, message: str) -> None:
         """A line of talk, in human mode only."""

@@ -86,7 +86,9 @@ def check_stdout(json: bool, format_: str, inputs: Sequence[str]) -> None:
         raise UsageError(f"-o - writes WAV, not {format_}: leave --format out, or name an output folder.")
     if len(set(inputs)) != 1:
         raise UsageError("-o - writes one stem of one song: name one input, or an output folder.")
-    if sys.stdout is None or sys.stdout.isatty():
+    if sys.stdout is None:
+        raise UsageError("-o - writes sound to standard output, which is closed: pipe it into a program or a file.")
+    if sys.stdout.isatty():
         raise UsageError("-o - writes sound to standard output, which is a terminal: pipe it into a program or a file.")
 
 
