@@ -1,5 +1,6 @@
-"""The ID3v2 tag that an mp3 may begin with: how long it is."""
+"""The ID3v2 tag that an mp3 may begin with: how long it is, and another in its place."""
 
+import shutil
 from typing import BinaryIO
 
 _HEADER_BYTES = 10
@@ -13,3 +14,14 @@ def tag_bytes(file: BinaryIO) -> int:
         return 0
     size = sum(byte << shift for byte, shift in zip(header[6:], (21, 14, 7, 0), strict=True))
     return _HEADER_BYTES + size  # four times seven bits (ID3v2.4 structure, 3.1)
+
+
+def exchange_tag(original: BinaryIO, donor: BinaryIO, target: BinaryIO) -> None:
+    """
+    Write the sound of `original` behind the tag of `donor`, a copy of it.
+
+    The copy's sound is not used: ffmpeg writes a header of its own before it, without the encoder's true delay.
+    """
+    target.write(donor.read(tag_bytes(donor)))
+    original.seek(tag_bytes(original))
+    shutil.copyfileobj(original, target)

@@ -7,13 +7,12 @@ Neither changes any sound. The cover is cover.py's, gains are replaygain.py's, f
 import base64
 import os
 import re
-import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
 
 import ffmpeg
 import soundfile
@@ -21,7 +20,8 @@ import soundfile
 from stemsplit.audio import ffmpeg_program
 from stemsplit.audio.cover import Cover, read_cover
 from stemsplit.audio.ffmpeg_program import FfmpegError
-from stemsplit.audio.id3 import tag_bytes
+from stemsplit.audio.id3 import exchange_tag
+from stemsplit.audio.ogg import exchange_headers
 from stemsplit.audio.replaygain import with_r128, with_replaygain
 
 
@@ -111,19 +111,24 @@ def _carried(values: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Container:
-    """How ffmpeg calls a format; in Ogg the cover is a comment, elsewhere a stream. libsndfile reads no MP4."""
+    """
+    How ffmpeg calls a format; in Ogg the cover is a comment, elsewhere a stream. libsndfile reads no MP4.
+
+    `exchange` takes from ffmpeg's copy only what stands before the sound, where the copy loses the sound's true length.
+    """
 
     demuxer: str
     muxer: str
     is_ogg: bool = False
     is_mp4: bool = False
+    exchange: Callable[[BinaryIO, BinaryIO, BinaryIO], None] | None = None
 
 
 _CONTAINERS = {
     "flac": _Container("flac", "flac"),
-    "mp3": _Container("mp3", "mp3"),
-    "ogg": _Container("ogg", "ogg", is_ogg=True),
-    "opus": _Container("ogg", "opus", is_ogg=True),
+    "mp3": _Container("mp3", "mp3", exchange=exchange_tag),
+    "ogg": _Container("ogg", "ogg", is_ogg=True, exchange=exchange_headers),
+    "opus": _Container("ogg", "opus", is_ogg=True, exchange=exchange_headers),
     "m4a": _Container("mp4", "ipod", is_mp4=True),
     "stem.mp4": _Container("mp4", "mp4", is_mp4=True),
 }
@@ -149,19 +154,21 @@ def write_tags(file: Path, format: str, tags: Tags) -> None:
     tagged = file.with_name(file.name + ".tagged")
     try:
         with TemporaryDirectory(prefix="stemsplit-tags-") as folder:
-            if format == "mp3":
-                copy = Path(folder, "copy")
-                _copy_with_tags(file, copy, format, tags, Path(folder))
-                _exchange_id3(file, copy, tagged)
-            else:
-                _copy_with_tags(file, tagged, format, tags, Path(folder))
+            exchange = _CONTAINERS[format].exchange
+            copy = tagged if exchange is None else Path(folder, "copy")
+            _copy_with_tags(file, copy, format, tags, Path(folder))
+            if exchange is not None:
+                with file.open("rb") as original, copy.open("rb") as donor, tagged.open("wb") as target:
+                    exchange(original, donor, target)
         _check_same_sound(file, tagged, format)
         with tagged.open("rb") as written:
             os.fsync(written.fileno())
         tagged.replace(file)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             tagged.unlink()
+        if isinstance(error, ValueError):
+            raise FfmpegError(f"ffmpeg made no such file: {error}") from error
         raise
 
 
@@ -176,7 +183,7 @@ def _copy_with_tags(file: Path, target: Path, format: str, tags: Tags, folder: P
     paths = {_SOUND: file, _VALUES: folder / "values", _TAGGED: target}
     paths[_VALUES].write_bytes(_ffmetadata(values))
     source: dict[str, Any] = {"format": container.demuxer, "protocol_whitelist": ffmpeg_program.FILES_ONLY}
-    if format == "mp3":
+    if container.exchange is not None:
         source["t"] = 1  # of the copy only the tag is wanted; "frames" for the output would also end the cover
     sound = ffmpeg.input(_SOUND, **source)["a"]
     # "?", since ffmpeg-python gives only mapped inputs, and this one has no stream that could be.
@@ -198,8 +205,6 @@ def _options(format: str, file: Path) -> dict[str, Any]:
         options["id3v2_version"] = 3  # which every player reads
     if container.is_ogg:
         options["map_metadata:s:a"] = -1  # earlier comments, which would go before
-        # In microseconds. From a short song's only page ffmpeg would take its start wrong, and cut the end.
-        options["page_duration"] = 100_000
     if container.is_mp4:
         options |= _mp4_options(file, container.muxer)
     return options
@@ -238,20 +243,8 @@ def _escaped(text: str) -> str:
     return re.sub(r"([=;#\\\n[])", r"\\\1", text)  # "[", since a name like "[STREAM]" would begin a section
 
 
-def _exchange_id3(file: Path, tagged_copy: Path, target: Path) -> None:
-    """
-    Write the file with the ID3 tag of a copy of it.
-
-    The copy's sound is not used: ffmpeg writes a header of its own before it, without the encoder's true delay.
-    """
-    with tagged_copy.open("rb") as copy, file.open("rb") as original, target.open("wb") as written:
-        written.write(copy.read(tag_bytes(copy)))
-        original.seek(tag_bytes(original))
-        shutil.copyfileobj(original, written)
-
-
 def _check_same_sound(file: Path, tagged: Path, format: str) -> None:
-    """Raises FfmpegError where the copy is not as good as the file: Vorbis below 1,024 frames gets longer."""
+    """Raises FfmpegError where the copy is not as good as the file."""
     ffmpeg_program.check_same_sound(tagged, [file])
     if not _CONTAINERS[format].is_mp4:
         frames, frames_now = _frames(file), _frames(tagged)
