@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import inf, log10
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
@@ -210,9 +209,7 @@ class TrackWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.abort()
 
     # From blocks to files.
@@ -339,14 +336,13 @@ class TrackWriter:
 
     def _check_space(self) -> None:
         """Refuse before any work when what is held on disk, and files of foreseeable size, will not fit."""
-        if self._frames is None:
-            return
-        seconds = self._frames / self._sample_rate
-        needed = seconds * self._encoding.bytes_per_second(self._sample_rate, self._channels) * len(self._targets)
+        frames = self._frames or 0
+        stem = frames / self._sample_rate * self._encoding.bytes_per_second(self._sample_rate, self._channels)
+        needed = stem * len(self._targets)
         if self._encoding.file_format.is_bundle:
             needed *= 3 if self._tags else 2  # the tracks, the file they are copied into, its copy with tags
         elif self._tags:
-            needed *= 1 + 1 / len(self._targets)  # the copy of a stem that gets tags
+            needed += stem  # the copy of one that gets tags
         if self._held is not None:
-            needed += max(0, self._held.bytes_per_frame * self._frames - held.MEMORY_BYTES)
+            needed += max(0, self._held.bytes_per_frame * frames - held.MEMORY_BYTES)
         check_space(self._first_target.parent, needed, self._track)
