@@ -86,9 +86,9 @@ def _remedy(name: str) -> str:
         return " (--karaoke writes it)"
     if name == RESIDUAL:
         return " (--residual writes it)"
-    if name.startswith(WITHOUT) and name != WITHOUT:
-        return f" (--drop {name.removeprefix(WITHOUT)} writes it)"
-    return " (it is the song itself, a term of --mix)" if name == MIXTURE else ""
+    if name.startswith(WITHOUT):
+        return f" (--drop {name.removeprefix(WITHOUT) or 'STEM'} writes it)"
+    return " (it is the song itself, a term of --mix)"
 
 
 @dataclass(frozen=True)
