@@ -4,6 +4,7 @@ import resource
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -504,24 +505,26 @@ def test_without_ffmpeg_aac_is_refused_before_any_work(format_: str, here: Path,
 # --- a full disk ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def files_of_20_kb(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The system stops each file at 20 kB, as a full disk would."""
+@contextmanager
+def files_of_20_kb() -> Iterator[None]:
+    """The system stops each file at 20 kB, as a full disk would: also pytest's own output, so never for long."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("clip", ["gain", "none"])
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_file_that_does_not_fit_is_told_and_cleared(
-    format_: str, clip: str, here: Path, split: Split, temporary: Path, request: pytest.FixtureRequest
+    format_: str, clip: str, here: Path, split: Split, temporary: Path
 ) -> None:
     write_sound(here / "song.wav", noise(2, 96_000, 0.1), 48_000)
     before = everything_below(here)
-    request.getfixturevalue("files_of_20_kb")
-    result = split("song.wav", "-f", format_, "--clip", clip)
+    with files_of_20_kb():
+        result = split("song.wav", "-f", format_, "--clip", clip)
     assert result.code == 1
     assert_one_sentence(result, "separated/song", "cannot be")
     assert everything_below(here) == before
@@ -529,14 +532,12 @@ def test_a_file_that_does_not_fit_is_told_and_cleared(
 
 
 @pytest.mark.parametrize("format_", sorted(TAGGABLE - {"flac", "stem.mp4"}))
-def test_tags_that_do_not_fit_are_left_out_and_told(
-    format_: str, here: Path, split: Split, temporary: Path, request: pytest.FixtureRequest
-) -> None:
+def test_tags_that_do_not_fit_are_left_out_and_told(format_: str, here: Path, split: Split, temporary: Path) -> None:
     """The stem itself, of 0.1 s, is smaller than the comment."""
     plain = write_sound(here / "plain.wav", noise(2, 4410, 0.1))
     convert(plain, here / "song.flac", "-metadata", f"comment={'x' * 50_000}")
-    request.getfixturevalue("files_of_20_kb")
-    result = split("song.flac", "-f", format_, "-s", "drums", "--json")
+    with files_of_20_kb():
+        result = split("song.flac", "-f", format_, "-s", "drums", "--json")
     path = outputs(result)["drums"]
     assert any("tags could not be put on it" in warning for warning in result.report["warnings"])
     assert everything_below(here / "separated") == [path.parent, path]
