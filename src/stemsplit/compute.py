@@ -7,9 +7,10 @@ Importing this module does not import torch; calling it does.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from stemsplit.errors import UsageError
@@ -35,11 +36,13 @@ class Compute:
         device: torch's name of the device, such as "cpu" or "cuda:0".
         precision: "fp32", "bf16" or "fp16", the type of weights and activations.
         batch_size: segments per forward pass.
+        is_batch_auto: whether that was chosen automatically.
     """
 
     device: str
     precision: str
     batch_size: int
+    is_batch_auto: bool = False
 
     @property
     def dtype(self) -> torch.dtype:
@@ -49,7 +52,12 @@ class Compute:
         return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
 
 
-def choose(device: str = "auto", precision: str = "auto", batch_size: int | str = "auto") -> Compute:
+def choose(
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int | str = "auto",
+    earlier: Mapping[str, int] = MappingProxyType({}),
+) -> Compute:
     """
     Decide where and how to run.
 
@@ -59,17 +67,17 @@ def choose(device: str = "auto", precision: str = "auto", batch_size: int | str 
             `PRECISIONS`.
         batch_size: segments per forward pass, or "auto" (what fits the free memory of a GPU). On a CPU it is always
             1: one segment keeps all cores busy, and there kernels round an item differently by its place in a batch.
+        earlier: batch sizes by device, which "auto" takes again: songs of one folder then are computed alike.
 
     Raises:
         UsageError: for a device that is not here, or a value that makes no sense.
     """
     check_choice(device, precision, batch_size)
     name = _device(device)
-    return Compute(
-        name,
-        _fastest_precision(name) if precision == "auto" else precision,
-        _fitting_batch(name) if name == "cpu" or not isinstance(batch_size, int) else batch_size,
-    )
+    precision = _fastest_precision(name) if precision == "auto" else precision
+    if name != "cpu" and isinstance(batch_size, int):
+        return Compute(name, precision, batch_size)
+    return Compute(name, precision, earlier.get(name) or _fitting_batch(name), is_batch_auto=True)
 
 
 def check_choice(device: str, precision: str, batch_size: int | str) -> None:

@@ -13,7 +13,9 @@ Every error that stemsplit raises for something a user can mend.
     └── TrackError              one track fails, the others go on (exit code 1)
         ├── DecodeError         missing, empty, corrupt or not audio
         ├── MissingProgramError an external program (ffmpeg) is needed and not installed
-        └── EncodeError         a stem that cannot be written: it exists, or the disk is full
+        ├── RecordError         what is known of the track is of a newer version
+        └── EncodeError         a stem that cannot be written: it exists, or is not permitted
+            └── DiskFullError   no room for it, and so for none that would follow
 
 A message is one sentence that says what happened, to which file, and what to do. What is no user's doing
 (a bug, an invariant) is an ordinary Python exception.
@@ -68,5 +70,13 @@ class MissingProgramError(TrackError):
     """An external program is needed and not installed."""
 
 
+class RecordError(TrackError):
+    """A record of the track that this version does not understand."""
+
+
 class EncodeError(TrackError):
     """A stem that cannot be written."""
+
+
+class DiskFullError(EncodeError):
+    """No room on the disk for a stem."""

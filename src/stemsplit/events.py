@@ -7,6 +7,7 @@ knows how an event is shown.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,21 @@ class TrackProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class TrackEnded:
-    """No more will be said about `track`: it is done or has failed."""
+class TrackWaiting:
+    """`track` is being made by another process, and left to the end; then it is waited for."""
 
     track: str
 
 
-Event = Warned | DownloadProgress | TrackStarted | TrackProgress | TrackEnded
+@dataclass(frozen=True, slots=True)
+class TrackEnded:
+    """No more will be said about `track`; its `status` is that of its report."""
+
+    track: str
+    status: Literal["done", "skipped", "failed"]
+
+
+Event = Warned | DownloadProgress | TrackStarted | TrackProgress | TrackWaiting | TrackEnded
 Listener = Callable[[Event], None]
 
 

@@ -1,9 +1,10 @@
 """Final names of stems, and their folders: whether they may be written, and what the system says against it."""
 
+import errno
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import soundfile
@@ -11,7 +12,9 @@ import soundfile
 from stemsplit.audio.faults import reason, shown
 from stemsplit.audio.ffmpeg_program import FfmpegError
 from stemsplit.audio.folders import make_folders, remove_folders
-from stemsplit.errors import EncodeError, OutputError
+from stemsplit.errors import DiskFullError, EncodeError, OutputError
+
+_FULL_BYTES = 4096  # of free space: where there is less, nothing more can be written
 
 
 def hidden(target: Path, suffix: str) -> Path:
@@ -21,15 +24,27 @@ def hidden(target: Path, suffix: str) -> Path:
 
 @contextmanager
 def telling(target: Path) -> Iterator[None]:
-    """Turn what the operating system or the encoder refuses into an EncodeError that names the stem."""
+    """
+    Turn what the operating system or the encoder refuses into an EncodeError that names the stem.
+
+    Where the disk is full it is a DiskFullError, also when libsndfile or ffmpeg do not give that as the reason.
+    """
     try:
         yield
     except OSError as error:
-        raise EncodeError(f"{shown(target)}: cannot be written: {reason(error)}.") from error
+        kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else EncodeError
+        raise kind(f"{shown(target)}: cannot be written: {reason(error)}.") from error
     except soundfile.LibsndfileError as error:
-        raise EncodeError(f"{shown(target)}: cannot be encoded ({error}). Choose another format.") from error
+        raise _encode_error(target, f"{error}). Choose another format.") from error
     except FfmpegError as error:
-        raise EncodeError(f"{shown(target)}: cannot be encoded ({error}). Check the disk and try again.") from error
+        raise _encode_error(target, f"{error}). Check the disk and try again.") from error
+
+
+def _encode_error(target: Path, why: str) -> EncodeError:
+    with suppress(OSError):
+        if shutil.disk_usage(target.parent).free < _FULL_BYTES:
+            return DiskFullError(f"{shown(target)}: cannot be written: {reason(OSError(errno.ENOSPC, ''))}.")
+    return EncodeError(f"{shown(target)}: cannot be encoded ({why}")
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
@@ -48,14 +63,36 @@ def check_target(target: Path, *, overwrite: bool) -> None:
 
 
 def check_space(folder: Path, needed: float, track: str) -> None:
-    """Raises EncodeError when fewer than `needed` bytes are free for the stems of a track."""
+    """Raises DiskFullError when fewer than `needed` bytes are free for the stems of a track."""
     with telling(folder):
         free = shutil.disk_usage(folder).free
     if needed > free:
-        raise EncodeError(
+        raise DiskFullError(
             f"{shown(folder)}: the stems of {track} need {needed / 1e6:,.1f} MB and {free / 1e6:,.1f} MB are free. "
             "Free some space or choose another output folder."
         )
+
+
+def publish(parts: Mapping[Path, Path], replace: Collection[Path]) -> None:
+    """
+    Give temporaries their final names, {temporary: name}: all, or none of those that are new.
+
+    Raises EncodeError for a name that something has which is not among those to `replace`.
+    """
+    new: list[Path] = []
+    try:
+        for part, target in parts.items():
+            with telling(target):
+                check_target(target, overwrite=target in replace)
+                is_new = not target.exists()
+                part.replace(target)
+                if is_new:
+                    new.append(target)
+    except BaseException:
+        for target in new:
+            with suppress(OSError):
+                target.unlink()
+        raise
 
 
 def check_writable(folder: Path) -> None:

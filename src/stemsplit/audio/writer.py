@@ -1,6 +1,6 @@
 """The stems of one track: written under hidden names, and given their own when all of them are whole."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from stemsplit.audio.formats import Encoding
 from stemsplit.audio.held import HeldTrack
 from stemsplit.audio.quantise import MIXTURE, Remainders, TrackQuantiser, highest_peak, quantised_rows
 from stemsplit.audio.tags import TAGGABLE, Tags, write_tags
-from stemsplit.audio.targets import check_space, check_target, hidden, telling
+from stemsplit.audio.targets import check_space, check_target, hidden, publish, telling
 from stemsplit.errors import EncodeError
 
 _BUNDLE = ""  # stands among the stems' names for the file that holds all of them
@@ -59,15 +59,18 @@ class TrackWriter:
         encoding: format with bit depth or bitrate.
         clip: "gain" or "none".
         track: the track's name.
-        overwrite: replace stems that exist.
+        replace: those of the paths that may exist, and are replaced.
+        gain_limit_db: what the common gain is at most, where there is one: that of other stems of the track.
         frames: the length to come, if it is known: it lets a lack of disk space be told at once, and gives a WAV that
             is written straight through the plainest header.
         remainders: stems that are the mixture less others. In integers they are taken from what those others were
             quantised to, so that they add up exactly.
         tags: put on every stem, whose name the title gains.
 
+        temporary: gives a hidden name beside a path.
+
     Raises:
-        EncodeError: for a stem that exists already (unless `overwrite`) or cannot be written.
+        EncodeError: for a stem that exists already (unless it is to be replaced) or cannot be written.
     """
 
     def __init__(
@@ -79,10 +82,12 @@ class TrackWriter:
         encoding: Encoding,
         clip: Literal["gain", "none"] = "gain",
         track: str,
-        overwrite: bool = False,
+        replace: Collection[Path] = (),
+        gain_limit_db: float = 0.0,
         frames: int | None = None,
         remainders: Remainders | None = None,
         tags: Tags | None = None,
+        temporary: Callable[[Path, str], Path] = hidden,
     ) -> None:
         self._targets = dict(stems)
         self._first_target = next(iter(stems.values()))
@@ -90,11 +95,12 @@ class TrackWriter:
         self._channels = channels
         self._encoding = encoding
         self._track = track
-        self._overwrite = overwrite
+        self._replace = replace
         self._frames = frames
         self._remainders = remainders or {}
         self._tags = tags
-        self._gain = 1.0
+        self._temporary = temporary
+        self._gain = 10 ** (gain_limit_db / 20) if clip == "gain" and not encoding.is_float else 1.0
         self._peaks: dict[str, float] = {}
         self._over = False
         self._cancelled = False
@@ -106,7 +112,7 @@ class TrackWriter:
         rows = quantised_rows(list(stems), self._remainders) if encoding.bits else list(stems)
         self._held: HeldTrack | None = None
         if clip == "gain" and not encoding.is_float:
-            self._held = HeldTrack(rows, hidden(self._first_target, ".held"), channels)
+            self._held = HeldTrack(rows, temporary(self._first_target, ".held"), channels)
         assert encoding.file_format.is_bundle or len(set(stems.values())) == len(stems), "two stems with one path"
         try:
             self._begin()
@@ -116,11 +122,11 @@ class TrackWriter:
 
     def _begin(self) -> None:
         for target in dict.fromkeys(self._targets.values()):
-            check_target(target, overwrite=self._overwrite)
+            check_target(target, overwrite=target in self._replace)
             with telling(target):
                 check_encodable(target, self._encoding, self._sample_rate, self._channels, self._frames)
         for stem, target in self._targets.items():
-            part = hidden(target, ".part")
+            part = self._temporary(target, ".part")
             with telling(target):
                 make_folders(target.parent, self._made_folders)
                 part.touch(exist_ok=False)  # also keeps the folder, should another track abort and tidy up
@@ -154,9 +160,9 @@ class TrackWriter:
             with telling(self._first_target):
                 self._held.append(blocks)
 
-    def finish(self) -> WrittenTrack:
+    def finish(self, before: Callable[[WrittenTrack], None] = lambda _: None) -> WrittenTrack:
         """
-        Complete all files, then give all of them their names.
+        Complete all files, then give all of them their names; `before` is told what they are going to be.
 
         Raises EncodeError, and then leaves nothing behind: neither temporaries nor a part of the stems.
         """
@@ -168,13 +174,15 @@ class TrackWriter:
                 warnings = self._dress()
                 self._check_cancelled()
                 sizes = {target: part.stat().st_size for part, target in self._finished().items()}
-                self._rename()
+                stems = {stem: WrittenStem(path, frames[stem], sizes[path]) for stem, path in self._targets.items()}
+                written = WrittenTrack(20 * log10(self._gain), stems, warnings)
+                before(written)
+                publish(self._finished(), self._replace)
         except BaseException:
             self.abort()
             raise
         self._let_go()
-        stems = {stem: WrittenStem(path, frames[stem], sizes[path]) for stem, path in self._targets.items()}
-        return WrittenTrack(20 * log10(self._gain), stems, warnings)
+        return written
 
     def cancel(self) -> None:
         """Have `write`, or a `finish` that would take long, give up on another thread: it raises EncodeError."""
@@ -234,7 +242,7 @@ class TrackWriter:
         """Now that the peaks of all stems are known."""
         if self._held is None:
             return
-        self._gain = min([1.0, *(self._limit(name) / peak for name, peak in self._peaks.items() if peak)])
+        self._gain = min([self._gain, *(self._limit(name) / peak for name, peak in self._peaks.items() if peak)])
         self._open_encoders(self._held.frames)
         for blocks in self._held.blocks():
             self._check_cancelled()
@@ -303,7 +311,7 @@ class TrackWriter:
         """Put all stems into one file, the mixture first; what kept tags from being carried."""
         target = self._first_target
         names = [stem for stem in self._targets if stem != MIXTURE]
-        bundle = self._parts[_BUNDLE] = hidden(target, ".part")
+        bundle = self._parts[_BUNDLE] = self._temporary(target, ".part")
         with telling(target):
             stem_mp4.mux([self._parts[stem] for stem in (MIXTURE, *names)], names, bundle)
             warnings = self._tag(bundle, target, tags)
@@ -317,22 +325,6 @@ class TrackWriter:
         if self._encoding.file_format.is_bundle:
             return {self._parts[_BUNDLE]: self._first_target}
         return {self._parts[stem]: target for stem, target in self._targets.items()}
-
-    def _rename(self) -> None:
-        new: list[Path] = []
-        try:
-            for part, target in self._finished().items():
-                with telling(target):
-                    check_target(target, overwrite=self._overwrite)
-                    is_new = not target.exists()
-                    part.replace(target)
-                    if is_new:
-                        new.append(target)
-        except BaseException:
-            for target in new:
-                with suppress(OSError):
-                    target.unlink()
-            raise
 
     def _check_space(self) -> None:
         """Refuse before any work when what is held on disk, and files of foreseeable size, will not fit."""

@@ -1,5 +1,6 @@
 """Many tracks through one engine: decoding ahead, writing behind, one track's failure its own."""
 
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -9,8 +10,8 @@ from torch import Tensor
 
 from stemsplit.audio.encoder import check_available
 from stemsplit.audio.formats import Encoding
-from stemsplit.errors import TrackError, UsageError
-from stemsplit.events import Listener, ignore
+from stemsplit.errors import DiskFullError, TrackError, UsageError
+from stemsplit.events import Listener, TrackWaiting, ignore
 from stemsplit.separation.options import StemOptions
 from stemsplit.separation.plan import PlannedTrack, plan_tracks
 from stemsplit.separation.report import TrackReport
@@ -19,18 +20,33 @@ from stemsplit.separation.selection import Selection
 from stemsplit.separation.separator import Separator
 from stemsplit.separation.stages import WriteBehind, prefetch
 from stemsplit.separation.track import TrackJob
+from stemsplit.separation.walk import Song
 
 _PENDING_WRITES = 4  # stretches of one stride, 8 MB each for four sources
+_POLL_SECONDS = 0.5  # how often a track of another process is asked for
 
 
 def separate_tracks(
-    tracks: Iterable[PlannedTrack], separator: Separator, options: StemOptions, listener: Listener = ignore
+    tracks: Iterable[PlannedTrack],
+    separator: Separator,
+    options: StemOptions,
+    listener: Listener = ignore,
+    *,
+    inputs: Collection[Path] | None = None,
 ) -> Iterator[TrackReport]:
     """
     Separate tracks one after another, short ones in shared batches; yield each one's report when it has ended.
 
-    A track that fails is reported and the others go on. Whatever else ends this early (an exception, a closed
-    generator) removes what is unfinished.
+    A track that is done is skipped. One that another process is making is left to the end, then waited for. A track
+    that fails is reported and the others go on, but for a full disk: then no further one is begun. Whatever else ends
+    this early (an exception, a closed generator) removes what is unfinished.
+
+    Args:
+        tracks: from a plan; taken one by one as their turn comes, if `inputs` are given.
+        separator: the model.
+        options: which stems, and how they are written.
+        listener: told what happens.
+        inputs: songs that no stem may replace, by default those of the tracks.
 
     Raises:
         UsageError: for a model that is not stereo, as files are made to be, for a format that nothing here encodes, and
@@ -44,26 +60,56 @@ def separate_tracks(
         )
     check_available(options.encoding)
     needed = options.mixdown(separator.bag.sources, separator.sources).sources
-    yield from _Batch(list(tracks), separator.only(needed), options, listener).reports()
+    if inputs is None:
+        tracks = list(tracks)
+        inputs = [track.path for track in tracks]
+    kept = frozenset(path.resolve() for path in inputs)
+    yield from _Batch(tracks, separator.only(needed), options, kept, listener).reports()
 
 
 class _Batch:
     """The jobs of one call, and the three threads they go through: reading, computing (the caller's), writing."""
 
     def __init__(
-        self, tracks: list[PlannedTrack], separator: Separator, options: StemOptions, listener: Listener
+        self,
+        tracks: Iterable[PlannedTrack],
+        separator: Separator,
+        options: StemOptions,
+        inputs: Collection[Path],
+        listener: Listener,
     ) -> None:
-        inputs = frozenset(track.path.resolve() for track in tracks)
-        self._jobs = (TrackJob(track, separator, options, inputs, listener) for track in tracks)
         self._separator = separator
+        self._options = options
+        self._inputs = inputs
+        self._listener = listener
+        self._tracks = tracks
+        self._locked: list[PlannedTrack] = []
+        self._is_disk_full = False
         self._running: list[TrackJob] = []
         self._ended: SimpleQueue[TrackReport] = SimpleQueue()
 
     def reports(self) -> Iterator[TrackReport]:
-        """Run all jobs."""
+        """
+        Run all jobs; those whose tracks another process has when their turn comes, at the end.
+
+        Nothing is held while one is waited for, so that two processes never wait for each other.
+        """
+        tracks = self._tracks
+        while True:
+            self._locked = []
+            yield from self._round(tracks)
+            if not self._locked or self._is_disk_full:
+                return
+            if self._tracks is tracks:
+                for track in self._locked:
+                    self._listener(TrackWaiting(track.name))
+            tracks = self._locked
+            time.sleep(_POLL_SECONDS)
+
+    def _round(self, tracks: Iterable[PlannedTrack]) -> Iterator[TrackReport]:
         try:
             with WriteBehind(_PENDING_WRITES, self._cancel) as writer:
-                supply = prefetch(self._segments(writer), 2 * self._separator.engine.compute.batch_size)
+                supply = prefetch(self._segments(tracks, writer), 2 * self._separator.engine.compute.batch_size)
                 try:
                     for segment, answer in self._separator.engine.run(supply, self._separator.indices):
                         self._join(segment, answer, writer)
@@ -78,16 +124,25 @@ class _Batch:
             for job in self._running:
                 job.abort()
 
-    def _segments(self, writer: WriteBehind) -> Iterator[Segment]:
+    def _segments(self, tracks: Iterable[PlannedTrack], writer: WriteBehind) -> Iterator[Segment]:
         """The segments of one job after another; on the reading thread."""
-        for job in self._jobs:
+        for track in tracks:
+            if self._is_disk_full:
+                return
+            job = TrackJob(track, self._separator, self._options, self._inputs, self._listener)
             self._running.append(job)
             try:
+                if not job.acquire():
+                    self._running.remove(job)
+                    self._locked.append(track)
+                    continue
                 for segment in job.segments():
                     if job.report is not None:  # its stems could not be written
                         break
                     yield segment
-            except TrackError as error:
+                if job.is_done_already:
+                    writer.submit(partial(self._step, job, job.skip))
+            except (TrackError, MemoryError) as error:
                 writer.submit(partial(self._step, job, partial(job.fail, error)))
 
     def _join(self, segment: Segment, answer: Tensor, writer: WriteBehind) -> None:
@@ -104,6 +159,7 @@ class _Batch:
         action()
         if job.report is not None and job in self._running:
             self._running.remove(job)
+            self._is_disk_full |= isinstance(job.report.failure, DiskFullError)
             self._ended.put(job.report)
 
     def _cancel(self) -> None:
@@ -153,7 +209,7 @@ def separate_file(
     )
     check_available(options.encoding)
     separator = Separator.load(model, sources=options.needed, listener=listener)
-    (report,) = separate_tracks(plan_tracks([Path(path)]), separator, options, listener)
+    (report,) = separate_tracks(plan_tracks([Song(Path(path))], output=options.output), separator, options, listener)
     if report.failure is not None:
         raise report.failure
     return report

@@ -7,7 +7,7 @@ folder of stems can be moved between them: see `_tidy` for what is replaced, and
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -60,18 +60,24 @@ class NameTemplate:
         """The fields that are used: whether tags are needed, and whether stems get files of their own."""
         return frozenset(field for component in self._components for _, field in _parsed(component) if field)
 
-    def expand(self, values: Mapping[str, str], *, distinct: bool = False, ending: str = "") -> "TrackName":
+    def expand(
+        self, values: Mapping[str, str], *, tree: Sequence[str] = (), distinct: bool = False, ending: str = ""
+    ) -> "TrackName":
         """
         Fill in everything but the stem.
 
         Args:
             values: the text of every other field that is used, and of "track".
+            tree: folders that go before the component with {track}; a template without it is a tree of its own.
             distinct: add the track to a template that does not name it.
             ending: put behind every {track}, and there even where a long name is cut.
         """
         components = self._components_with_track if distinct else self._components
         clean = {field: _clean(value) for field, value in values.items()}
         filled = [_filled(component, clean, ending) for component in components]
+        named = [at for at, component in enumerate(self._components) if "track" in _fields(component)]
+        if named:
+            filled[named[0] : named[0]] = [_fitted("", _clean(folder), _NAME) for folder in tree]
         track = _fitted(clean["track"], ending, _NAME)
         return TrackName(tuple(filter(None, filled)) or (track,), track)
 

@@ -2,25 +2,28 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stemsplit.audio.faults import check_exists
 from stemsplit.audio.tags import read_tags
-from stemsplit.errors import DecodeError
+from stemsplit.errors import DecodeError, RecordError, UsageError
 from stemsplit.separation.naming import DEFAULT_TEMPLATE, NameTemplate, TrackName, folded
+from stemsplit.separation.record import InputFile, read_record
 from stemsplit.separation.report import TrackReport
+from stemsplit.separation.walk import Song
 
 _TAGS = frozenset({"artist", "title", "album"})
 
 
 @dataclass(frozen=True)
 class PlannedTrack:
-    """One input file and where its outputs go."""
+    """One input file and where its outputs go. What never comes again, such as a pipe, is not recorded."""
 
     path: Path
     output: TrackName
+    is_recorded: bool = True
 
     @property
     def name(self) -> str:
@@ -37,31 +40,39 @@ class PlannedTrack:
 
 
 def plan_tracks(
-    inputs: Iterable[Path], template: NameTemplate = DEFAULT_TEMPLATE, model: str = ""
+    songs: Iterable[Song], template: NameTemplate = DEFAULT_TEMPLATE, model: str = "", *, output: Path | None = None
 ) -> list[PlannedTrack]:
     """
-    Name every input once, in the order given.
+    Name every song once, in the order given.
 
     Of two that would share a name, the later one uses its full file name (`song.mp3`) as its track, then
     `song.mp3-1a2b3c4d` (SHA-256 of its absolute path); where the template does not name the track, that is added to
     it. Names that differ in case or Unicode form only count as one, since many file systems do not tell them apart.
+    A song that has a record keeps its name, and a name that another song's record holds is not taken.
 
     Args:
-        inputs: the files.
+        songs: the files, with the folders that their stems keep.
         template: how outputs are named.
         model: the model's short name, for {model}.
+        output: the folder of stems, whose records hold names; None where none are to be regarded.
     """
+    unique: dict[str, Song] = {}
+    for song in songs:
+        unique.setdefault(os.path.abspath(song.path), song)  # noqa: PTH100 (a link may carry the better name)
+    own: dict[str, list[TrackName]] = {}
+    free: dict[str, list[TrackName]] = {}
+    for path, song in unique.items():
+        names = list(_candidates(Path(path), song.tree, template, model))
+        own[path], free[path] = ([], names) if output is None else _by_holder(Path(path), names, output)
+    chosen: dict[str, TrackName] = {}
     taken: set[str] = set()
-    planned: dict[Path, PlannedTrack] = {}
-    for path in inputs:
-        absolute = Path(os.path.abspath(path))  # noqa: PTH100 (a link is not followed: it may carry the better name)
-        if absolute in planned:
-            continue
-        names = _candidates(absolute, template, model)
-        name = next(name for name in names if taken.isdisjoint(_claims(name)))
-        taken |= _claims(name)
-        planned[absolute] = PlannedTrack(path, name)
-    return list(planned.values())
+    for possible in (own, free):
+        for path in [path for path in unique if path not in chosen]:
+            name = next((name for name in possible[path] if taken.isdisjoint(_claims(name))), None)
+            if name is not None:
+                chosen[path] = name
+                taken |= _claims(name)
+    return [PlannedTrack(song.path, chosen[path]) for path, song in unique.items()]
 
 
 def split_missing(tracks: Iterable[PlannedTrack]) -> tuple[list[PlannedTrack], list[TrackReport]]:
@@ -76,17 +87,34 @@ def split_missing(tracks: Iterable[PlannedTrack]) -> tuple[list[PlannedTrack], l
     return present, reports
 
 
-def _candidates(path: Path, template: NameTemplate, model: str) -> Iterator[TrackName]:
-    """The names that an input may have, best first."""
+def _by_holder(path: Path, names: Iterable[TrackName], output: Path) -> tuple[list[TrackName], list[TrackName]]:
+    """Of the names, those that this song's record holds, and those that no other song's does."""
+    own, free = [], []
+    for name in names:
+        try:
+            record = read_record(output, name.name)
+            is_own = record is not None and record.input.has_become(InputFile.of(path))
+        except OSError:  # the song is not there
+            is_own = False
+        except RecordError:  # of a newer version: the track that takes the name is told
+            record = None
+            is_own = True
+        own += [name] * is_own
+        free += [name] * (record is None or is_own)
+    return own, free
+
+
+def _candidates(path: Path, tree: Sequence[str], template: NameTemplate, model: str) -> Iterator[TrackName]:
+    """The names that a song may have, best first."""
     values = {"track": path.stem, "folder": path.parent.name, "model": model}
     if template.fields & _TAGS:
         values |= _tags(path)
-    yield template.expand(values)
+    yield template.expand(values, tree=tree)
     values["track"] = path.name
-    yield template.expand(values, distinct=True)
+    yield template.expand(values, tree=tree, distinct=True)
     digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()
     for length in (8, len(digest)):  # all of it where a file is called as another's fallback
-        yield template.expand(values, distinct=True, ending=f"-{digest[:length]}")
+        yield template.expand(values, tree=tree, distinct=True, ending=f"-{digest[:length]}")
 
 
 def _tags(path: Path) -> dict[str, str]:
@@ -99,3 +127,31 @@ def _tags(path: Path) -> dict[str, str]:
 def _claims(name: TrackName) -> set[str]:
     """What no other track may have: the name, and the place, which is empty where the template is the stem alone."""
     return {folded(name.place), folded(name.name)}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """
+    One of several machines' share of the songs: `index` from 1 to `count`.
+
+    Raises:
+        UsageError: for an index or count that makes no sense.
+    """
+
+    index: int = 1
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.index <= self.count:
+            raise UsageError(f"--shard {self.index}/{self.count}: write it as I/N, with I from 1 to N, such as 1/4.")
+
+    def holds(self, song: Song) -> bool:
+        """
+        Whether a song is in this share.
+
+        Its place in the named folder decides, or a named file's name: not what other songs there are, nor where the
+        folder lies on this machine.
+        """
+        name = "/".join([*song.tree, song.path.name])
+        digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+        return int.from_bytes(digest[:8]) % self.count == self.index - 1

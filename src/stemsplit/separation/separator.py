@@ -6,8 +6,9 @@ Shapes: S sources, C channels, T frames.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Self, overload
 
 import numpy as np
@@ -72,6 +73,7 @@ class Separator:
         device: str = "auto",
         precision: str = "auto",
         batch_size: int | str = "auto",
+        earlier_batches: Mapping[str, int] = MappingProxyType({}),
         overlap: float = 0.25,
         segment: float | None = None,
         shifts: int = 1,
@@ -89,6 +91,7 @@ class Separator:
             device: see `stemsplit.compute.choose`.
             precision: likewise.
             batch_size: likewise.
+            earlier_batches: batch sizes by device that "auto" takes again.
             overlap: see `SplitOptions`.
             segment: likewise.
             shifts: likewise.
@@ -99,7 +102,7 @@ class Separator:
             ModelError: for a model that cannot be fetched, checked or read.
         """
         options = SplitOptions(overlap, segment, shifts)
-        compute = choose(device, precision, batch_size)
+        compute = choose(device, precision, batch_size, earlier_batches)
         bag = load_bag(find_model(model), sources=sources, offline=offline, listener=listener)
         return cls(bag, sources=chosen(sources, bag.sources), compute=compute, options=options, listener=listener)
 

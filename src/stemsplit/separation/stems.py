@@ -49,12 +49,12 @@ class StemSink:
         """Write the next stretch, [2, T] of every source."""
         self._mix({source: self._resamplers[source].push(self._fold(block)) for source, block in sources.items()})
 
-    def finish(self) -> WrittenTrack:
-        """Write what the rate conversion still holds, and give every file its name."""
+    def finish(self, before: Callable[[WrittenTrack], None]) -> WrittenTrack:
+        """Write what the rate conversion still holds, and give every file its name. `before`: see `TrackWriter`."""
         self._mix({source: resampler.flush() for source, resampler in self._resamplers.items()})
         if self._mixture is not None:
             self._mixture.close()
-        return self._writer.finish()
+        return self._writer.finish(before)
 
     def cancel(self) -> None:
         """Have `write` or `finish` give up soon, with an EncodeError; may be called from any thread."""

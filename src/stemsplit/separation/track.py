@@ -9,13 +9,14 @@ from typing import Literal
 
 from torch import Tensor
 
+from stemsplit.audio.faults import shown
 from stemsplit.audio.ffmpeg_program import is_installed
 from stemsplit.audio.reader import AudioInfo, open_audio
 from stemsplit.audio.tags import TAGGABLE, Tags, read_tags
-from stemsplit.audio.targets import check_target
-from stemsplit.audio.writer import TrackWriter
+from stemsplit.audio.writer import TrackWriter, WrittenTrack
 from stemsplit.errors import DecodeError, EncodeError, TrackError
 from stemsplit.events import Listener, TrackEnded, TrackProgress, TrackStarted, Warned
+from stemsplit.separation.files import TrackFiles
 from stemsplit.separation.mixture import Mixture, original
 from stemsplit.separation.options import StemOptions
 from stemsplit.separation.plan import PlannedTrack
@@ -50,22 +51,35 @@ class TrackJob:
         self._inputs = inputs
         self._listener = listener
         self._mixdown = options.mixdown(separator.bag.sources, separator.sources)
-        self._targets = options.paths(track, self._mixdown.names)
+        self._files = TrackFiles(track, self._mixdown, separator.bag.identity, separator.options, options)
         self._warnings: list[str] = []
         self._began = time.perf_counter()
-        self._audio_seconds: float | None = None
+        self._audio_seconds = 0.0
         self._frames_written = 0
         self._sink: StemSink | None = None
+        self._done_before: TrackReport | None = None
         self._cancelled = Event()
+
+    def acquire(self) -> bool:
+        """
+        Take the track, unless another process has it.
+
+        Raises:
+            TrackError: for an output folder that cannot be written.
+        """
+        return self._files.acquire()
 
     def segments(self) -> Iterator[Segment]:
         """
-        Measure the track, then cut it.
+        Measure the track, then cut it; nothing of a track that is done already.
 
         Raises:
             TrackError: for an input that cannot be decoded or stems that may not be written.
         """
         self._began = time.perf_counter()
+        self._done_before = self._files.look()
+        if self._done_before is not None:
+            return
         self._check_targets()
         with open_audio(self.track.path, self._options.excerpt) as reader:
             mixture = Mixture.measured(reader, self._separator.sample_rate, self._cancelled)
@@ -97,16 +111,37 @@ class TrackJob:
         if self.report is not None or self._sink is None:
             return
         with self._failing():
-            written = self._sink.finish()
+            written = self._sink.finish(self._claim_names)
+            self._files.note_done()
             for warning in written.warnings:
                 self._warn(warning)
+            if apart := self._files.apart(written.gain_db):
+                self._warn(
+                    f"{self.track.name}: turned down further than {', '.join(apart)}, which were made before; "
+                    "for stems that go together make all of them anew, with --overwrite."
+                )
             outputs = {stem: written_stem.path.absolute() for stem, written_stem in written.stems.items()}
             self._end("done", outputs, gain_db=written.gain_db)
 
-    def fail(self, error: TrackError) -> None:
+    def skip(self) -> None:
+        """Report what was done already."""
+        self._files.release()
+        self.report = self._done_before
+        self._listener(TrackEnded(self.track.name, "skipped"))
+
+    @property
+    def is_done_already(self) -> bool:
+        """Whether there was nothing to do, once `segments` has ended."""
+        return self._done_before is not None
+
+    def fail(self, error: TrackError | MemoryError) -> None:
         """Remove what was written and report the failure."""
         if self.report is None:
             self.abort()
+            if isinstance(error, MemoryError):
+                error = TrackError(
+                    f"{shown(self.track.path)}: there is not enough memory for it. Close other programs."
+                )
             self._end("failed", {}, failure=error)
 
     def cancel(self) -> None:
@@ -116,9 +151,11 @@ class TrackJob:
             self._sink.cancel()
 
     def abort(self) -> None:
-        """Remove whatever is unfinished."""
-        if self._sink is not None and self.report is None:
-            self._sink.abort()
+        """Remove whatever is unfinished, and let go of the track."""
+        if self.report is None:
+            if self._sink is not None:
+                self._sink.abort()
+            self._files.release()
 
     def _opened_sink(self, info: AudioInfo, mixture: Mixture) -> StemSink:
         options, encoding, path = self._options, self._options.encoding, self.track.path
@@ -126,16 +163,18 @@ class TrackJob:
         rate = self._stem_rate(info.sample_rate)
         frames = max(1, round(mixture.frames * rate / info.sample_rate))
         writer = TrackWriter(
-            self._targets,
+            self._files.targets,
             sample_rate=rate,
             channels=1 if mono else 2,
             encoding=encoding,
             clip=options.clip,
             track=self.track.name,
-            overwrite=options.overwrite,
+            replace=self._files.replaceable,
+            gain_limit_db=self._files.gain_limit_db,
             frames=frames,
             remainders=self._mixdown.remainders,
             tags=self._tags(),
+            temporary=self._files.temporary,
         )
         needs_mixture = self._mixdown.needs_mixture
         return StemSink(
@@ -172,8 +211,7 @@ class TrackJob:
         return read_tags(self.track.path)
 
     def _check_targets(self) -> None:
-        for target in set(self._targets.values()):
-            check_target(target, overwrite=self._options.overwrite)
+        for target in set(self._files.targets.values()):
             if target.resolve() in self._inputs:
                 raise EncodeError(f"{target}: is itself one of the songs to split. Choose another output folder.")
 
@@ -187,11 +225,15 @@ class TrackJob:
         self._warnings.append(warning)
         self._listener(Warned(warning, self.track.name))
 
+    def _claim_names(self, written: WrittenTrack) -> None:
+        seconds = time.perf_counter() - self._began
+        self._files.claim_names(written, self._separator.engine.compute, self._audio_seconds, seconds)
+
     @contextmanager
     def _failing(self) -> Iterator[None]:
         try:
             yield
-        except TrackError as error:
+        except (TrackError, MemoryError) as error:
             self.fail(error)
 
     def _end(
@@ -202,6 +244,7 @@ class TrackJob:
         gain_db: float | None = None,
         failure: TrackError | None = None,
     ) -> None:
+        self._files.release()
         separator = self._separator
         self.report = TrackReport(
             input=self.track.path,
@@ -213,10 +256,10 @@ class TrackJob:
             device=separator.engine.compute.device,
             precision=separator.engine.compute.precision,
             networks=len({run.network for run in separator.passes}),
-            audio_seconds=self._audio_seconds,
+            audio_seconds=self._audio_seconds or None,
             seconds=time.perf_counter() - self._began,
             gain_db=gain_db,
             warnings=tuple(self._warnings),
             failure=failure,
         )
-        self._listener(TrackEnded(self.track.name))
+        self._listener(TrackEnded(self.track.name, status))

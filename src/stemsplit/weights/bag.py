@@ -8,8 +8,8 @@ kind of place (`_opened`); the rest is the same for all.
 
 import hashlib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from stemsplit.weights.checkpoint import read_checkpoint, read_config
 from stemsplit.weights.definition import BagDefinition, Wanted, chosen, read_definition
 from stemsplit.weights.find import FoundModel, HubRepository, LocalFile, LocalFolder, find_model
 from stemsplit.weights.hub import fetch, fetch_definition
+from stemsplit.weights.identity import ModelIdentity, published_identity
 from stemsplit.weights.integrity import flaw_of, sha256_of
 
 __all__ = ["Bag", "FoundModel", "find_model", "load_bag"]
@@ -44,6 +45,7 @@ class Bag:
         networks: float32, on the CPU, in evaluation mode. A member that is listed twice is the same object.
         weights: [networks][sources]; a source is the weighted sum over its total weight.
         segment_limit: seconds that no member's segment exceeds, or None.
+        hashes: SHA-256 of the model's files, by name, where they are known before they are fetched.
     """
 
     name: str
@@ -51,6 +53,12 @@ class Bag:
     networks: tuple[HTDemucs, ...]
     weights: tuple[tuple[float, ...], ...]
     segment_limit: Fraction | None = None
+    hashes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which model it is."""
+        return ModelIdentity(self.name, self.revision, self.hashes, self.sources)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -85,6 +93,7 @@ class _Shelf:
     origin: str  # what an error names
     definition: BagDefinition
     revision: str
+    hashes: Mapping[str, str]
     fetch: Callable[[str], Path]
 
 
@@ -122,6 +131,22 @@ def load_bag(
         raise CheckpointError(f"{shelf.origin} cannot be used: {error}.") from error
 
 
+def identify(found: FoundModel, *, offline: bool = False, listener: Listener = ignore) -> ModelIdentity:
+    """
+    Which model it is, without building it; of the catalogue's that is known without a look at any file.
+
+    Of a repository outside the catalogue the first member is fetched. Raises as `load_bag`.
+    """
+    if isinstance(found.place, CatalogEntry):
+        return published_identity(found.place)
+    shelf = _opened(found, offline, listener)
+    try:
+        sources = found.sources or read_config(shelf.fetch(shelf.definition.members[0])).sources
+    except ValueError as error:
+        raise CheckpointError(f"{shelf.origin} cannot be used: {error}.") from error
+    return ModelIdentity(found.name, shelf.revision, shelf.hashes, sources)
+
+
 def _loaded(found: FoundModel, shelf: _Shelf, sources: Wanted) -> Bag:
     definition = shelf.definition
     names = found.sources
@@ -139,6 +164,7 @@ def _loaded(found: FoundModel, shelf: _Shelf, sources: Wanted) -> Bag:
         networks=tuple(networks[definition.members[index]] for index in needed),
         weights=tuple(definition.rows(names)[index] for index in needed),
         segment_limit=definition.segment,
+        hashes=shelf.hashes,
     )
     if min(bag.segments) < MIN_SEGMENT_FRAMES:
         raise ValueError(f"its segment of {definition.segment} s is shorter than {MIN_SEGMENT_FRAMES} frames")
@@ -164,11 +190,15 @@ def _fitting(network: HTDemucs, path: Path, sources: tuple[str, ...], other: HTD
 def _opened(found: FoundModel, offline: bool, listener: Listener) -> _Shelf:
     match found.place:
         case CatalogEntry() as entry:
-            return _Shelf(entry.name, entry.definition, entry.commit, partial(_published, entry, offline, listener))
+            known = published_identity(entry)
+            fetch_member = partial(_published, entry, offline, listener)
+            return _Shelf(entry.name, entry.definition, entry.commit, known.hashes, fetch_member)
         case LocalFile(path):
             _check_name(path)
-            revision = sha256_of(path)[:_REVISION_DIGITS]
-            return _Shelf(str(path), BagDefinition((_ONLY,)), revision, lambda _: path)
+            digest = sha256_of(path)
+            return _Shelf(
+                str(path), BagDefinition((_ONLY,)), digest[:_REVISION_DIGITS], {_ONLY: digest}, lambda _: path
+            )
         case LocalFolder(path):
             return _folder(path)
         case HubRepository(repository, branch):
@@ -191,10 +221,11 @@ def _published(entry: CatalogEntry, offline: bool, listener: Listener, name: str
 def _folder(path: Path) -> _Shelf:
     definition = read_definition(path)
     members = {name: _beside(path, name) for name in definition.members}
+    hashes = {name: sha256_of(member) for name, member in members.items()}
     digest = hashlib.sha256(path.read_bytes())
-    for member in members.values():
-        digest.update(bytes.fromhex(sha256_of(member)))
-    return _Shelf(str(path), definition, digest.hexdigest()[:_REVISION_DIGITS], members.__getitem__)
+    for member_digest in hashes.values():
+        digest.update(bytes.fromhex(member_digest))
+    return _Shelf(str(path), definition, digest.hexdigest()[:_REVISION_DIGITS], hashes, members.__getitem__)
 
 
 def _beside(definition: Path, name: str) -> Path:
@@ -226,4 +257,4 @@ def _repository(repository: str, revision: str | None, offline: bool, listener: 
         filename = f"{name}.safetensors"
         return fetch(repository, commit, filename, sha256=None, size=None, offline=offline, listener=listener)
 
-    return _Shelf(f"{path.name} of {repository}", read_definition(path), commit, fetch_member)
+    return _Shelf(f"{path.name} of {repository}", read_definition(path), commit, {}, fetch_member)

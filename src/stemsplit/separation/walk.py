@@ -1,0 +1,155 @@
+"""
+From what a user names to songs: files as they are, folders searched below.
+
+A named file is always a song, whatever it is called. In a folder, songs are told by their extension
+(`audio/extensions.py`); what is hidden, and what stemsplit wrote, is passed over, and counted.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stemsplit.audio.extensions import looks_like_audio
+from stemsplit.audio.faults import reason, shown
+from stemsplit.errors import DecodeError, TrackError
+from stemsplit.separation.record import FOLDER, outputs_recorded_in
+
+
+@dataclass(frozen=True)
+class Song:
+    """
+    One input file.
+
+    Attributes:
+        path: as it was given, or found.
+        tree: the folders that its stems keep, from the named folder's own name on; none for a named file.
+    """
+
+    path: Path
+    tree: tuple[str, ...] = ()
+
+
+@dataclass
+class Findings:
+    """
+    What a walk came across.
+
+    Attributes:
+        songs: every file once, in the order of the inputs, within folders by name.
+        others, hidden: how many files were passed over, as no audio or as hidden (a hidden folder counts as one).
+        repeated: how many files had been found before under another name or in another folder.
+        stems: how many files that a record names.
+        outputs: folders that were not entered since stemsplit writes to them.
+        unreadable: folders that could not be searched, and why.
+    """
+
+    songs: list[Song] = field(default_factory=list)
+    others: int = 0
+    hidden: int = 0
+    repeated: int = 0
+    stems: int = 0
+    outputs: list[Path] = field(default_factory=list)
+    unreadable: dict[Path, TrackError] = field(default_factory=dict)
+
+
+def find_songs(inputs: Iterable[Path], output: Path | None = None) -> Findings:
+    """
+    Search the inputs for songs.
+
+    A folder that is named is searched whatever it is, less the files that the records in it, or in a folder around it,
+    name. Below it, `output` and folders that hold records are not entered, nor is any folder a second time, so that
+    links may form a loop.
+
+    Args:
+        inputs: files and folders; what does not exist counts as a file.
+        output: the folder that stems are written to.
+    """
+    return _Walk(output).over(inputs)
+
+
+class _Walk:
+    def __init__(self, output: Path | None) -> None:
+        self._output = _identity(output) if output else None
+        self._found = Findings()
+        self._songs: set[str] = set()
+        self._entered: set[tuple[int, int]] = set()
+        self._written: set[str] = set()
+
+    def over(self, inputs: Iterable[Path]) -> Findings:
+        for path in inputs:
+            if path.is_dir():
+                self._written = {os.path.realpath(file) for file in _outputs_around(path)}
+                name = path.name if path.name not in ("", "..") else path.resolve().name
+                self._search(path, (name,) if name else ())
+            else:
+                self._add(Song(path))
+        return self._found
+
+    def _search(self, folder: Path, tree: tuple[str, ...]) -> None:
+        identity = _identity(folder)
+        if identity in self._entered:
+            return
+        if identity:
+            self._entered.add(identity)
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            self._found.unreadable[folder] = DecodeError(f"{shown(folder)}: cannot be searched: {reason(error)}.")
+            return
+        below: list[Path] = []
+        for entry in entries:
+            path = Path(entry.path)
+            if entry.name.startswith("."):
+                self._found.hidden += entry.name != FOLDER
+            elif _is_folder(entry):
+                below.append(path)
+            elif not looks_like_audio(path) or _is_special(entry):
+                self._found.others += 1
+            elif os.path.realpath(path) in self._written:
+                self._found.stems += 1
+            else:
+                self._add(Song(path, tree))
+        # Real folders first, so that a song reached by a link as well is called by where it lies.
+        for path in sorted(below, key=os.path.islink):
+            if _identity(path) == self._output or (path / FOLDER).is_dir():
+                self._found.outputs.append(path)
+            else:
+                self._search(path, (*tree, path.name))
+
+    def _add(self, song: Song) -> None:
+        real = os.path.realpath(song.path)
+        if real in self._songs:
+            self._found.repeated += 1
+        else:
+            self._songs.add(real)
+            self._found.songs.append(song)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """The same for all names of a folder; None where there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_special(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a pipe, a socket or a device. A link to nothing is none: that a song is missing is to be told."""
+    return not entry.is_file() and Path(entry.path).exists()
+
+
+def _outputs_around(folder: Path) -> Iterator[Path]:
+    """Every file that the records in a folder, or in one around it, name."""
+    real = folder.resolve()
+    for root in (real, *real.parents):
+        if (root / FOLDER).is_dir():
+            yield from outputs_recorded_in(root)
