@@ -6,6 +6,7 @@ Importing this module does not import torch; calling it does.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -78,6 +79,21 @@ def choose(
     if name != "cpu" and isinstance(batch_size, int):
         return Compute(name, precision, batch_size)
     return Compute(name, precision, earlier.get(name) or _fitting_batch(name), is_batch_auto=True)
+
+
+def divided(device: str, job: int, jobs: int) -> str:
+    """
+    The device of one of several processes, from 0, on this machine; takes its share of a CPU's cores.
+
+    Several GPUs are dealt out in turn, where none is named.
+    """
+    import torch
+
+    if device in ("auto", "cuda") and torch.cuda.is_available():
+        return f"cuda:{job % torch.cuda.device_count()}"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(max(1, cores // jobs))
+    return device
 
 
 def check_choice(device: str, precision: str, batch_size: int | str) -> None:

@@ -5,7 +5,7 @@ Whoever works calls a `Listener`; whoever talks (the command line, a notebook, a
 knows how an event is shown.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,7 +58,34 @@ class TrackEnded:
     status: Literal["done", "skipped", "failed"]
 
 
-Event = Warned | DownloadProgress | TrackStarted | TrackProgress | TrackWaiting | TrackEnded
+@dataclass(frozen=True, slots=True)
+class RunPlanned:
+    """
+    It is known what there is to do.
+
+    Attributes:
+        seconds: expected length of every song that is to be separated, by its track's name.
+        skipped: how many are done already.
+        failed: how many cannot be done, as far as is known before any work.
+        passed_over: how many files were found that are no songs, hidden, or found before.
+    """
+
+    seconds: Mapping[str, float]
+    skipped: int = 0
+    failed: int = 0
+    passed_over: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """All songs have ended, or no further one is begun: how many are done, were done before, and failed."""
+
+    done: int
+    skipped: int
+    failed: int
+
+
+Event = Warned | DownloadProgress | TrackStarted | TrackProgress | TrackWaiting | TrackEnded | RunPlanned | RunEnded
 Listener = Callable[[Event], None]
 
 

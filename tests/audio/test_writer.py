@@ -39,6 +39,8 @@ each_clip = pytest.mark.parametrize("clip", ["gain", "none"])
 
 def writer(folder: Path, stems: list[str], encoding: Encoding, channels: int = 2, **options: Any) -> TrackWriter:
     paths = {stem: folder / f"{stem}{encoding.extension}" for stem in stems}
+    if options.pop("overwrite", False):
+        options["replace"] = list(paths.values())
     options = {"track": "song", "sample_rate": RATE, **options}
     return TrackWriter(paths, channels=channels, encoding=encoding, **options)
 

@@ -76,7 +76,7 @@ def stemsplit(*arguments: str | Path) -> Result:
     The streams are those of a user whose language is written in UTF-8, where stdout refuses what is no text.
     """
     out, err = _stream("strict"), _stream("backslashreplace")
-    on_terminate = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     code: object = None
     try:
         with (
@@ -88,7 +88,8 @@ def stemsplit(*arguments: str | Path) -> Result:
     except SystemExit as end:
         code = end.code
     finally:
-        signal.signal(signal.SIGTERM, on_terminate)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     assert code is None or isinstance(code, int)
     return Result(code or 0, _text(out), _text(err))
 
@@ -129,13 +130,22 @@ def stems(folder: Path) -> dict[str, Sound]:
     return {path.stem: sound(path) for path in files}
 
 
+def tracks_in(output: Path) -> set[str]:
+    """What is in an output folder, beside the records."""
+    return {path.name for path in output.iterdir()} - {".stemsplit"}
+
+
 def stem_bytes(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def everything_below(folder: Path) -> list[Path]:
-    """All files and folders, hidden ones too."""
-    return sorted(folder.rglob("*"))
+    """All files and folders, hidden ones too, but for records: no lock, no list of temporaries is one."""
+    return sorted(path for path in folder.rglob("*") if not _is_record(path.relative_to(folder)))
+
+
+def _is_record(path: Path) -> bool:
+    return ".stemsplit" in path.parts and (path.suffix == ".json" or path.name == ".stemsplit")
 
 
 def assert_one_sentence(result: Result, *mentions: str) -> None:

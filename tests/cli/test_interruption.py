@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.program import PROGRAM, SECONDS
+from cli.program import PROGRAM, SECONDS, tracks_in
 from signals import convert, needs_ffmpeg, noise, write_sound
 from stemsplit.audio.tags import read_tags
 
@@ -73,7 +73,7 @@ def test_while_separating(number: signal.Signals, code: int, here: Path, small: 
     finished, cancelled = err.splitlines()
     assert finished.startswith("short: ")
     assert cancelled.startswith("Cancelled")
-    assert [path.name for path in out.iterdir()] == ["short"]
+    assert tracks_in(out) == {"short"}
     assert {path.name for path in (out / "short").iterdir()} == {"drums.wav", "bass.wav", "other.wav", "vocals.wav"}
 
 

@@ -1,6 +1,7 @@
 """What cannot be split: exit 1, one sentence that says what and what to do, and nothing left behind."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.program import FOUR, Result, assert_one_sentence, everything_below, sound, stem_bytes
+from cli.program import Result, assert_one_sentence, everything_below, sound, stem_bytes, tracks_in
 from signals import convert, needs_ffmpeg, noise, silence, write_sound
 
 Split = Callable[..., Result]
@@ -55,7 +56,7 @@ def link_to_itself(path: Path) -> None:
         pytest.param("missing.wav", lambda path: None, ["no such file"], id="missing"),
         pytest.param("no/folder/x.wav", lambda path: None, ["no such file"], id="missing folder"),
         pytest.param("link.wav", link_to_itself, ["symbolic links"], id="link to itself"),
-        pytest.param("album", lambda path: path.mkdir(), ["this is a folder"], id="folder"),
+        pytest.param("album", lambda path: path.mkdir(), ["There are no songs there"], id="empty folder"),
         pytest.param("pipe.wav", os.mkfifo, ["is no regular file"], id="pipe"),
         pytest.param("/dev/null", lambda path: None, ["is no regular file"], id="device"),
         pytest.param(
@@ -205,11 +206,21 @@ def test_a_full_disk(options: list[str], reason: str, here: Path, tiny_disk: Pat
     assert everything_below(tiny_disk) == []
 
 
-def test_a_disk_too_full_for_one_song_takes_the_next(here: Path, tiny_disk: Path, split: Split) -> None:
-    write_sound(here / "long.wav", noise(2, 44_100))
-    write_sound(here / "short.wav", noise(2, 2000))
-    result = split("long.wav", "short.wav", "-o", "disk/out", "-f", "flac", "--json")
+def test_a_full_disk_ends_a_run_that_goes_on_when_there_is_room(here: Path, tiny_disk: Path, split: Split) -> None:
+    for number in range(8):
+        write_sound(here / f"{number}.wav", noise(2, 22_050, seed=number))
+    words = [*(f"{number}.wav" for number in range(8)), "-o", "disk/out", "-s", "drums", "-f", "flac", "--json"]
+    result = split(*words)
     assert result.code == 1
-    assert [report["status"] for report in result.reports] == ["failed", "done"]
-    assert set(stem_bytes(tiny_disk / "out/short")) == {f"{name}.flac" for name in FOUR}
-    assert not (tiny_disk / "out/long").exists()
+    states = [report["status"] for report in result.reports]
+    assert set(states) == {"done", "failed"}
+    done = [report["track"] for report in result.reports if report["status"] == "done"]
+    assert tracks_in(tiny_disk / "out") == set(done)
+    assert all(sound(tiny_disk / f"out/{track}/drums.flac").frames == 22_050 for track in done)
+    assert not any(path.name.startswith(".") for path in everything_below(tiny_disk))
+    assert re.search(r"What is left needs up to 0\.\d MB in disk/out. Free some space", result.err.splitlines()[-1])
+    subprocess.run(["mount", "-o", "remount,size=8m", tiny_disk], check=True)
+    again = split(*words)
+    assert again.code == 0
+    assert {report["track"] for report in again.reports if report["status"] == "skipped"} == set(done)
+    assert tracks_in(tiny_disk / "out") == {str(number) for number in range(8)}

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from stemsplit.separation import plan
 from stemsplit.separation.naming import NameTemplate
 from stemsplit.separation.plan import PlannedTrack, plan_tracks, split_missing
+from stemsplit.separation.walk import Song
 
 Tell = Callable[[dict[str, dict[str, str]]], None]
 
 
 def _plan(*paths: str, template: str = "{track}/{stem}", model: str = "") -> list[PlannedTrack]:
-    return plan_tracks(map(Path, paths), NameTemplate(template), model)
+    return plan_tracks((Song(Path(path)) for path in paths), NameTemplate(template), model)
 
 
 def _names(*paths: str, template: str = "{track}/{stem}") -> list[str]:
@@ -123,7 +124,7 @@ def test_tracks_that_share_a_folder_of_stems_do_not_share_stems() -> None:
 
 def test_what_is_not_there_is_told_under_its_name(tmp_path: Path) -> None:
     (tmp_path / "song.wav").touch()
-    tracks = plan_tracks([tmp_path / "song.wav", tmp_path / "none.wav"])
+    tracks = plan_tracks([Song(tmp_path / "song.wav"), Song(tmp_path / "none.wav")])
     present, (report,) = split_missing(tracks)
     assert present == tracks[:1]
     assert (report.track, report.status) == ("none", "failed")

@@ -83,10 +83,12 @@ def stemsplit(
 
 def main() -> None:
     """Run the command line: the entry point of `stemsplit` and `python -m stemsplit`."""
-    Console.tracebacks = False
+    Console.tracebacks, Console.current = False, None
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, as in the background
+        signal.signal(signal.SIGINT, _interrupt)
     # Threads of torch that wait for work would spin otherwise, in the way of those that decode and write, and on a busy
     # machine in each other's way: there a small network ran twenty times slower. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -102,8 +104,17 @@ def main() -> None:
 def _fail(message: str, code: int) -> None:
     if Console.tracebacks:
         traceback.print_exc()
-    Console().error(message)
+    (Console.current or Console()).error(message)
     sys.exit(code)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGINT, _leave)  # whoever says it twice does not wait for anything to be cleared up
+    raise KeyboardInterrupt
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(128 + number)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -1,106 +1,116 @@
 """
 The one sink of the command line: stdout carries data, stderr carries talk.
 
-Nothing else prints. A console has a mode: human (bars on a terminal, plain lines elsewhere), json (objects on
-stdout, warnings on stderr) or quiet (errors only).
+Nothing else prints. A console has a mode: human (talk), json (objects on stdout, warnings on stderr) or quiet (errors
+only). How progress is drawn is a choice of its own: see `progress.py`.
 """
 
 import json
 import os
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from stemsplit.audio.faults import reason
-from stemsplit.errors import StemsplitError
-from stemsplit.events import DownloadProgress, Event, TrackEnded, TrackProgress, TrackStarted, Warned
+from stemsplit.audio.faults import reason, shown
+from stemsplit.cli.progress import Amount, Bars, Display, JsonLines, Lines, Nothing, clock
+from stemsplit.errors import OutputError, StemsplitError
+from stemsplit.events import Event, RunEnded, RunPlanned, TrackEnded, TrackWaiting, Warned
 from stemsplit.separation.report import TrackReport
 
 Mode = Literal["human", "json", "quiet"]
-
-
-class _Amount(ProgressColumn):
-    """How much of a bar is done, in its own unit, how fast, and what time is left."""
-
-    def render(self, task: Task) -> Text:
-        if task.total is None:
-            return Text()
-        speed = task.completed / task.elapsed if task.elapsed else 0.0
-        left = f", {clock((task.total - task.completed) / speed)} left" if speed else ""
-        if task.fields["unit"] == "bytes":
-            return Text(f"{task.completed / 1e6:.0f}/{task.total / 1e6:.0f} MB{left}")
-        pace = f", {speed:.1f}x real time" if speed else ""
-        return Text(f"{clock(task.completed)}/{clock(task.total)}{pace}{left}")
+ProgressMode = Literal["auto", "none", "plain", "json"]
 
 
 class Console:
     """
-    Says what happens, in one of three modes; a listener for events.
+    Says what happens; a listener for events.
 
     A context manager: leaving it takes the bars off the screen.
 
+    Args:
+        mode: "human", "json" or "quiet".
+        progress: "auto" (bars on a terminal, lines elsewhere, nothing beside data on stdout), "none", "plain" (lines)
+            or "json" (every event, warning and error as an object on a line of stderr).
+        log: a file to which all that is said is added, also what is not shown.
+
     Attributes:
         tracebacks: whether errors come with tracebacks, for all consoles of the process (`--verbose`).
+        current: the one that was entered last, if any.
+
+    Raises:
+        OutputError: for a log that cannot be written.
     """
 
     tracebacks: ClassVar[bool] = False
+    current: ClassVar["Console | None"] = None
 
-    def __init__(self, mode: Mode = "human") -> None:
+    def __init__(self, mode: Mode = "human", progress: ProgressMode = "auto", log: Path | None = None) -> None:
         self.mode = mode
         self._talk = RichConsole(stderr=True, highlight=False)
         self._talk.soft_wrap = not self._talk.is_terminal  # wrapped at words for people, whole lines for programs
-        self._tasks: dict[str, TaskID] = {}
+        self._log = log
+        self._logging = threading.Lock()
         self._warned: set[str] = set()
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            _Amount(),
-            console=self._talk,
-            transient=True,
-            redirect_stdout=False,
-            disable=mode != "human" or not self._talk.is_terminal,
-        )
+        self._amount = Amount()
+        self._is_time_told = False
+        self._is_json = progress == "json"
+        self._display = self._chosen(progress)
+        if log is not None:
+            try:
+                log.open("a", encoding="utf-8").close()
+            except OSError as error:
+                raise OutputError(f"--log {shown(log)}: cannot be written: {reason(error)}.") from error
+
+    def _chosen(self, progress: ProgressMode) -> Display:
+        if progress == "json":
+            return JsonLines(self._put)
+        if self.mode == "quiet" or progress == "none" or (self.mode == "json" and progress == "auto"):
+            return Nothing()
+        if progress == "auto" and self._talk.is_terminal:
+            return Bars(self._talk, self._amount)
+        return Lines(self._line, self._amount)
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        Console.current = self
+        self._display.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self._display.stop()
 
     def listen(self, event: Event) -> None:
         """Show an event; may be called from any thread."""
+        self._amount.count(event)
+        if isinstance(event, Warned):
+            if event.message not in self._warned:  # what holds for every song is told once
+                self._warned.add(event.message)
+                self._warn(event)
+            return
+        self._display.show(event)
         match event:
-            case Warned(message):
-                if message not in self._warned:  # what holds for every song is told once
-                    self._warned.add(message)
-                    self.warn(message)
-            case DownloadProgress(file, done, total):
-                self._advance(file, done, total, "bytes")
-            case TrackStarted(track, seconds):
-                self._advance(track, 0, seconds, "seconds")
-            case TrackProgress(track, done):
-                self._advance(track, done, None, "seconds")
-            case TrackEnded(track):
-                self._remove(track)
+            case RunPlanned():
+                self._write_log(f"planned: {len(event.seconds)} songs, {clock(sum(event.seconds.values()))}")
+            case TrackWaiting(track):
+                self.say(f"{track}: another stemsplit is at it; waiting for it.")
+            case TrackEnded(_, "done") if not self._is_time_told and self._amount.ended < self._amount.songs:
+                self._is_time_told = True
+                self.say(f"About {clock(self._amount.left or 0)} for the rest.")
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
         """Show that something of unknown length is going on."""
-        task = self._progress.add_task(what, total=None, unit="")
-        try:
+        with self._display.busy(what):
             yield
-        finally:
-            self._progress.remove_task(task)
 
     def report(self, report: TrackReport, place: str | None = None) -> None:
         """Say what became of a track: one object in json mode, else one line. `place`: where, if not in files."""
@@ -108,7 +118,7 @@ class Console:
             self.data(report.to_json())
         if report.error is not None:
             self.error(report.error)
-        elif self.mode == "human" and report.seconds:
+        elif report.status == "done" and report.seconds:
             place = place or f"in {_shared_place(list(report.outputs.values()))}"
             speed = (report.audio_seconds or 0) / report.seconds
             gain = f", turned down {-report.gain_db:.2g} dB so that no stem clips" if report.gain_db else ""
@@ -139,41 +149,75 @@ class Console:
             raise StemsplitError(f"Nothing more can be written to stdout: {why}.") from error
 
     def say(self, message: str) -> None:
-        """A line of talk, in human mode only."""
-        if self.mode == "human":
+        """A line of talk, in human mode only; in any case to the log."""
+        self._write_log(message)
+        if self.mode == "human" and not self._is_json:
             self._line(message)
 
     def warn(self, message: str) -> None:
         """A warning, unless quiet."""
-        if self.mode != "quiet":
-            self._line(f"warning: {message}", "yellow")
+        self._warn(Warned(message))
 
     def error(self, message: str) -> None:
         """An error, in every mode."""
-        self._line(f"error: {message}", "red")
+        self._write_log(f"error: {message}")
+        if self._is_json:
+            self._put(json.dumps({"event": "error", "message": message}))
+        else:
+            self._line(f"error: {message}", "red")
+
+    def summary(self, reports: Sequence[TrackReport], left: int = 0) -> None:
+        """What came of several songs, the failures last; `left`: how many were not begun."""
+        count = {status: sum(report.status == status for report in reports) for status in ("done", "skipped", "failed")}
+        self.listen(RunEnded(**count))
+        if len(reports) + left < 2:
+            return
+        parts = [
+            f"{number} {what}"
+            for number, what in (
+                (count["done"], "done"),
+                (count["skipped"], "done before"),
+                (count["failed"], "failed"),
+                (left, "not begun"),
+            )
+            if number
+        ]
+        failures = [report.error for report in reports if report.error is not None]
+        self.say(f"{len(reports) + left} songs: {', '.join(parts)}{':' if failures else '.'}")
+        for failure in failures:
+            self.say(f"  {failure}")
+
+    def _warn(self, warned: Warned) -> None:
+        self._write_log(f"warning: {warned.message}")
+        if self._is_json:
+            self._display.show(warned)
+        elif self.mode != "quiet":
+            self._line(f"warning: {warned.message}", "yellow")
+
+    def _put(self, text: str) -> None:
+        """A line for programs on stderr, whole even where threads speak at once."""
+        with self._logging:
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
 
     def _line(self, message: str, style: str = "") -> None:
-        # A Text, not markup: file names may hold brackets. They may hold what is no text, or moves a terminal's cursor,
-        # too: there stands a mark instead.
-        printable = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in message)
-        self._talk.print(Text(printable, style=style))
+        # A Text, not markup: file names may hold brackets.
+        self._talk.print(Text(_printable(message), style=style))
 
-    def _advance(self, name: str, done: float, total: float | None, unit: str) -> None:
-        if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=total, unit=unit)
-        self._progress.update(self._tasks[name], completed=done)
-        if unit == "bytes" and done == total:
-            self._remove(name)
-
-    def _remove(self, name: str) -> None:
-        if name in self._tasks:
-            self._progress.remove_task(self._tasks.pop(name))
+    def _write_log(self, message: str) -> None:
+        if self._log is None:
+            return
+        try:
+            with self._logging, self._log.open("a", encoding="utf-8") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {_printable(message)}\n")
+        except OSError as error:
+            log, self._log = self._log, None
+            self.warn(f"{shown(log)}: the log ends here: {reason(error)}.")
 
 
-def clock(seconds: float) -> str:
-    """Seconds as minutes and seconds, such as 3:07."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
+def _printable(message: str) -> str:
+    """Names may hold what is no text, or moves a terminal's cursor: there stands a mark instead."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in message)
 
 
 def _shared_place(paths: list[Path]) -> str:

@@ -1,12 +1,9 @@
 """`stemsplit separate`, the default command: files in, stem files out."""
 
-import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -26,11 +23,11 @@ from stemsplit.cli.options import (
 from stemsplit.errors import UsageError
 
 if TYPE_CHECKING:
-    from stemsplit.separation.naming import NameTemplate
-    from stemsplit.separation.options import StemOptions
+    from stemsplit.separation.plan import Shard
 
 _MIN_RATE, _MAX_RATE = 1_000, 768_000  # Hz; beyond these no player follows
-_STEMS, _FILES = "Which stems", "Files and sound"  # headings of the help
+_MAX_JOBS = 256
+_STEMS, _FILES, _MANY = "Which stems", "Files and sound", "Many songs"  # headings of the help
 
 
 class Format(StrEnum):
@@ -54,6 +51,15 @@ class Depth(StrEnum):
     FLOAT_32 = "32f"
 
 
+class Progress(StrEnum):
+    """How what happens is shown while it does."""
+
+    AUTO = "auto"
+    NONE = "none"
+    PLAIN = "plain"
+    JSON = "json"
+
+
 class Clip(StrEnum):
     """What to do where a stem would clip."""
 
@@ -63,7 +69,10 @@ class Clip(StrEnum):
 
 def separate(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Songs to split; - for standard input.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="Songs and folders to split; - for standard input.", show_default=False
+        ),
     ],
     output: Annotated[
         str,
@@ -182,115 +191,89 @@ def separate(
     batch_size: BatchSize = "auto",
     device: Device = "auto",
     precision: Precision = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace stems that exist.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Make stems anew that exist, and replace them.")
+    ] = False,
     offline: Offline = False,
+    jobs: Annotated[
+        int, typer.Option(metavar="N", min=1, max=_MAX_JOBS, help="Processes, for many songs.", rich_help_panel=_MANY)
+    ] = 1,
+    shard: Annotated[
+        str,
+        typer.Option(metavar="I/N", help="Only the I-th of N shares of the songs.", rich_help_panel=_MANY),
+    ] = "1/1",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per song on stdout.")] = False,
+    progress: Annotated[
+        Progress,
+        typer.Option(
+            metavar="auto|none|plain|json",
+            help="auto: bars on a terminal, else lines now and then; json: events on stderr.",
+            rich_help_panel=_MANY,
+        ),
+    ] = Progress.AUTO,
+    log: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Add all that is said to a file.", show_default=False, rich_help_panel=_MANY),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Split songs into stems: DIR/<song>/{drums,bass,other,vocals}.wav."""
+    """
+    Split songs into stems: DIR/<song>/{drums,bass,other,vocals}.wav.
+
+    Folders are searched for songs, and their tree is kept. What is done already is skipped.
+    """
     from stemsplit.audio.encoder import check_available
     from stemsplit.audio.excerpt import Excerpt
     from stemsplit.audio.formats import Encoding
-    from stemsplit.audio.targets import check_writable
     from stemsplit.cli import pipes
-    from stemsplit.cli.slips import check_words
+    from stemsplit.cli.splitting import Order, run
     from stemsplit.compute import check_choice
     from stemsplit.separation.naming import NameTemplate
     from stemsplit.separation.options import SplitOptions, StemOptions
-    from stemsplit.separation.plan import plan_tracks, split_missing
     from stemsplit.separation.selection import Selection, parse_mix
-    from stemsplit.weights.find import find_model
 
-    mode: Mode = "json" if json else "quiet" if quiet else "human"
     to_stdout = output == pipes.PIPE
     check_choice(device, precision, batch_size)
-    SplitOptions(overlap, segment, shifts)  # refuses what makes no sense
-    template = NameTemplate(name)
-    writing = StemOptions(
-        Path(output),
-        Encoding(format_.value, bit_depth.value if bit_depth else None, bitrate),
-        selection=Selection(
-            stems=_names("--stems", stems),
-            karaoke=karaoke,
-            two_stems=two_stems,
-            drop=_names("--drop", drop),
-            mixes=tuple(map(parse_mix, mix or ())),
-            sum=sum_,
-            residual=residual,
+    order = Order(
+        inputs=inputs,
+        model=model,
+        template=NameTemplate(name),
+        split=SplitOptions(overlap, segment, shifts),
+        stems=StemOptions(
+            Path(output),
+            Encoding(format_.value, bit_depth.value if bit_depth else None, bitrate),
+            selection=Selection(
+                stems=_names("--stems", stems),
+                karaoke=karaoke,
+                two_stems=two_stems,
+                drop=_names("--drop", drop),
+                mixes=tuple(map(parse_mix, mix or ())),
+                sum=sum_,
+                residual=residual,
+            ),
+            excerpt=Excerpt(start, duration),
+            sample_rate=_rate(sample_rate),
+            clip=clip.value,
+            overwrite=overwrite,
         ),
-        excerpt=Excerpt(start, duration),
-        sample_rate=_rate(sample_rate),
-        clip=clip.value,
-        overwrite=overwrite,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        offline=offline,
+        jobs=jobs,
+        shard=_shard(shard),
+        to_stdout=to_stdout,
     )
-    check_available(writing.encoding)
-    if name.lower().endswith(writing.encoding.extension):
-        raise UsageError(f"--name {name!r}: leave {writing.encoding.extension} out, --format adds it.")
+    check_available(order.stems.encoding)
+    if name.lower().endswith(order.stems.encoding.extension):
+        raise UsageError(f"--name {name!r}: leave {order.stems.encoding.extension} out, --format adds it.")
     if to_stdout:
         pipes.check_stdout(json, format_.value, inputs)
-    found = find_model(model)
-    check_words(inputs, found.sources or ())
-    if found.sources is not None:
-        _check_stems(writing, found.sources, template, to_stdout)
-    loading: dict[str, Any] = {
-        "device": device,
-        "precision": precision,
-        "batch_size": batch_size,
-        "overlap": overlap,
-        "segment": segment,
-        "shifts": shifts,
-        "offline": offline,
-    }
-    with Console(mode) as console, ExitStack() as stack:
-        if to_stdout:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="stemsplit-"))
-            writing = replace(writing, output=Path(folder))
-        else:
-            check_writable(writing.output)
-        paths = stack.enter_context(pipes.spooled(inputs))
-        spoken = pipes.Naming(inputs, paths)
-        tracks, reports = split_missing(plan_tracks(paths, template, found.name))
-        for report in reports:
-            console.report(report)
-        if tracks:
-            listener = spoken.listener(console.listen)
-            with console.busy(f"loading {model}"):
-                # Importing torch takes seconds: only now that all is known to make sense.
-                from stemsplit.separation.batch import separate_tracks
-                from stemsplit.separation.separator import Separator
-
-                separator = Separator.load(model, sources=writing.needed, **loading, listener=listener)
-            _check_stems(writing, separator.bag.sources, template, to_stdout)
-            try:
-                for report in separate_tracks(tracks, separator, writing, listener):
-                    reports.append(report)
-                    if to_stdout and report.status == "done":
-                        pipes.pour(next(iter(report.outputs.values())))
-                    console.report(spoken.report(report), "on stdout" if to_stdout else None)
-            except (KeyboardInterrupt, SystemExit):
-                console.say("Cancelled: songs that were not finished have left no stems.")
-                raise
-    failed = sum(report.status == "failed" for report in reports)
-    if failed and len(reports) > 1:
-        console.say(f"{failed} of {len(reports)} songs failed.")
-    if failed:
-        raise typer.Exit(1)
-
-
-def _check_stems(options: "StemOptions", sources: Sequence[str], template: "NameTemplate", to_stdout: bool) -> None:
-    """Find out whether the stems can be made of a model's sources, and each be written where it is to go."""
-    from stemsplit.separation.naming import FIELDS
-    from stemsplit.separation.plan import PlannedTrack
-
-    stems = options.mixdown(sources).names
-    if to_stdout and len(stems) > 1:
-        raise UsageError(f"-o - writes one stem, and {len(stems)} are asked for: choose one, such as -s vocals.")
-    if len(stems) > 1 and "stem" not in template.fields and not options.encoding.file_format.is_bundle:
-        raise UsageError(
-            f"--name {template.text!r} would give all {len(stems)} stems of a song one name: put {{stem}} in it."
-        )
-    options.paths(PlannedTrack(Path(), template.expand(dict.fromkeys(FIELDS, "any"))), stems)
+    mode: Mode = "json" if json else "quiet" if quiet else "human"
+    with Console(mode, progress.value, log) as console:
+        if not run(order, console):
+            raise typer.Exit(1)
 
 
 def _names(option: str, lists: Sequence[str] | None) -> tuple[str, ...]:
@@ -312,3 +295,12 @@ def _rate(text: str) -> int | Literal["keep", "model"]:
     raise UsageError(
         f"--sample-rate must be keep, model or a number of Hz from {_MIN_RATE} to {_MAX_RATE}, not {text!r}."
     )
+
+
+def _shard(text: str) -> "Shard":
+    from stemsplit.separation.plan import Shard
+
+    index, slash, count = text.partition("/")
+    if not (slash and all(part.isascii() and part.isdecimal() and len(part) < 10 for part in (index, count))):
+        raise UsageError(f"--shard {text!r}: write it as I/N, with I from 1 to N, such as 1/4.")
+    return Shard(int(index), int(count))

@@ -139,9 +139,7 @@ class TrackJob:
         if self.report is None:
             self.abort()
             if isinstance(error, MemoryError):
-                error = TrackError(
-                    f"{shown(self.track.path)}: there is not enough memory for it. Close other programs."
-                )
+                error = TrackError(f"{shown(self.track.path)}: there is not enough memory. Close other programs.")
             self._end("failed", {}, failure=error)
 
     def cancel(self) -> None:

@@ -40,7 +40,7 @@ class Findings:
         others, hidden: how many files were passed over, as no audio or as hidden (a hidden folder counts as one).
         repeated: how many files had been found before under another name or in another folder.
         stems: how many files that a record names.
-        outputs: folders that were not entered since stemsplit writes to them.
+        outputs: folders that were not entered since stemsplit has written to them, but for the one it writes to now.
         unreadable: folders that could not be searched, and why.
     """
 
@@ -112,7 +112,9 @@ class _Walk:
                 self._add(Song(path, tree))
         # Real folders first, so that a song reached by a link as well is called by where it lies.
         for path in sorted(below, key=os.path.islink):
-            if _identity(path) == self._output or (path / FOLDER).is_dir():
+            if _identity(path) == self._output:
+                continue
+            if (path / FOLDER).is_dir():
                 self._found.outputs.append(path)
             else:
                 self._search(path, (*tree, path.name))
