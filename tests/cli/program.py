@@ -140,12 +140,10 @@ def stem_bytes(folder: Path) -> dict[str, bytes]:
 
 
 def everything_below(folder: Path) -> list[Path]:
-    """All files and folders, hidden ones too, but for records: no lock, no list of temporaries is one."""
-    return sorted(path for path in folder.rglob("*") if not _is_record(path.relative_to(folder)))
-
-
-def _is_record(path: Path) -> bool:
-    return ".stemsplit" in path.parts and (path.suffix == ".json" or path.name == ".stemsplit")
+    """All files and folders, hidden ones too, but for records and what they lie in."""
+    records = [path for path in folder.rglob("*.json") if ".stemsplit" in path.parts]
+    folders = {parent for record in records for parent in record.parents if ".stemsplit" in parent.parts}
+    return sorted(set(folder.rglob("*")) - folders - set(records))
 
 
 def assert_one_sentence(result: Result, *mentions: str) -> None:

@@ -279,7 +279,7 @@ def test_where_there_are_no_songs(files: list[str], here: Path, split: Split) ->
         (here / "empty" / name).touch()
     result = split("empty")
     assert result.code == 1
-    assert_one_sentence(result, "There are no songs there", "Name a file itself")
+    assert_one_sentence(result, "empty: no song is there", "Name a file itself")
     assert everything_below(here) == [here / "empty", *sorted(here / "empty" / name for name in files)]
 
 

@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM end the program soon, with the exit codes of their signals, and leave nothing half-written."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -70,8 +71,10 @@ def test_while_separating(number: signal.Signals, code: int, here: Path, small: 
         0.3,
     )
     assert ended == code
-    finished, cancelled = err.splitlines()
+    planned, finished, rest, cancelled = err.splitlines()
+    assert planned.startswith("2 songs to split, 1:00 of audio")
     assert finished.startswith("short: ")
+    assert re.fullmatch(r"About [0-9:]+ for the rest\.", rest)
     assert cancelled.startswith("Cancelled")
     assert tracks_in(out) == {"short"}
     assert {path.name for path in (out / "short").iterdir()} == {"drums.wav", "bass.wav", "other.wav", "vocals.wav"}

@@ -251,7 +251,16 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["song/vocals.wav\0", "song/.hidden\0", "song/cover.part\0", "../song.mp3\0", "{absolute}\0", "song\0", ".\0", "\0\0"],
+    [
+        "song/vocals.wav\0",
+        "song/.hidden\0",
+        "song/cover.part\0",
+        "../song.mp3\0",
+        "{absolute}\0",
+        "song\0",
+        ".\0",
+        "\0\0",
+    ],
 )
 def test_a_list_removes_nothing_but_temporaries(text: str, root: Path) -> None:
     names = ["song/vocals.wav", "song/.hidden", "song/cover.part", "../song.mp3", "../other.mp3"]

@@ -53,9 +53,7 @@ PATHS = st.binary(min_size=1, max_size=20).filter(lambda path: b"\0" not in path
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 SIZES = st.integers(0, 2**63)
 INPUTS = st.builds(InputFile, PATHS, SIZES, st.integers(-(2**63), 2**63))
-DEFINITIONS = st.builds(
-    Definition, st.dictionaries(TEXT, NUMBERS, max_size=3), st.lists(TEXT, max_size=3).map(tuple)
-)
+DEFINITIONS = st.builds(Definition, st.dictionaries(TEXT, NUMBERS, max_size=3), st.lists(TEXT, max_size=3).map(tuple))
 MAKINGS = st.builds(
     Making,
     INPUTS,

@@ -22,7 +22,7 @@ from rich.text import Text
 from stemsplit.audio.faults import reason, shown
 from stemsplit.cli.progress import Amount, Bars, Display, JsonLines, Lines, Nothing, clock
 from stemsplit.errors import OutputError, StemsplitError
-from stemsplit.events import Event, RunEnded, RunPlanned, TrackEnded, TrackWaiting, Warned
+from stemsplit.events import Event, RunEnded, RunPlanned, TrackWaiting, Warned
 from stemsplit.separation.report import TrackReport
 
 Mode = Literal["human", "json", "quiet"]
@@ -102,9 +102,6 @@ class Console:
                 self._write_log(f"planned: {len(event.seconds)} songs, {clock(sum(event.seconds.values()))}")
             case TrackWaiting(track):
                 self.say(f"{track}: another stemsplit is at it; waiting for it.")
-            case TrackEnded(_, "done") if not self._is_time_told and self._amount.ended < self._amount.songs:
-                self._is_time_told = True
-                self.say(f"About {clock(self._amount.left or 0)} for the rest.")
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
@@ -127,6 +124,7 @@ class Console:
                 f"({clock(report.audio_seconds or 0)} in {report.seconds:.1f} s, {speed:.1f}x real time, "
                 f"{report.device} {report.precision}{gain})"
             )
+            self._tell_time_left()
 
     def data(self, value: dict[str, Any]) -> None:
         """One JSON object on a line of stdout, in ASCII: any terminal takes it, and names that are no text survive."""
@@ -186,6 +184,12 @@ class Console:
         self.say(f"{len(reports) + left} songs: {', '.join(parts)}{':' if failures else '.'}")
         for failure in failures:
             self.say(f"  {failure}")
+
+    def _tell_time_left(self) -> None:
+        """After the first song, how long the others will take."""
+        if not self._is_time_told and self._amount.left and self._amount.ended < self._amount.songs:
+            self.say(f"About {clock(self._amount.left)} for the rest.")
+        self._is_time_told = True
 
     def _warn(self, warned: Warned) -> None:
         self._write_log(f"warning: {warned.message}")

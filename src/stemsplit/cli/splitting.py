@@ -127,7 +127,7 @@ class _Run:
         for folder, failure in findings.unreadable.items():
             self._tell(TrackReport(folder, folder.name, "failed", {}, failure=failure))
         if not findings.songs and not findings.unreadable:
-            raise StemsplitError(_nothing(findings))
+            raise StemsplitError(_nothing(order.inputs, findings))
         mine = {song.path for song in findings.songs if order.shard.holds(song)}
         tracks = plan_tracks(findings.songs, order.template, self._found.name, output=output)
         unrecorded = {path for name, path in zip(order.inputs, self._paths, strict=True) if name == pipes.PIPE}
@@ -257,9 +257,10 @@ def _passed_over(findings: Findings) -> str:
     return f" (passed over: {', '.join(told)})" if told else ""
 
 
-def _nothing(findings: Findings) -> str:
+def _nothing(inputs: Sequence[str], findings: Findings) -> str:
     folders = f" Not searched: {', '.join(map(shown, findings.outputs))}." if findings.outputs else ""
-    return f"There are no songs there{_passed_over(findings)}. Name a file itself to have it tried.{folders}"
+    where = ", ".join(shown(Path(name)) for name in inputs)
+    return f"{where}: no song is there{_passed_over(findings)}. Name a file itself to have it tried.{folders}"
 
 
 def _songs(number: int) -> str:
