@@ -47,6 +47,8 @@ def songs(tmp_path: Path) -> Path:
     convert(tmp_path / "two.flac", tmp_path / "three.m4a")
     picture = ["-f", "lavfi", "-i", "testsrc=size=64x64:rate=5:duration=1", "-c:v", "mpeg4", "-c:a", "aac"]
     convert(tmp_path / "two.flac", tmp_path / "video.mp4", *picture)
+    (tmp_path / "Music").mkdir()
+    write_sound(tmp_path / "Music" / "four.wav", tones)
     (tmp_path / "songs.txt").write_text("song.mp3\ntwo.flac\nthree.m4a\n")
     return tmp_path
 
@@ -79,7 +81,7 @@ def test_the_python_example_works(songs: Path, environment: dict[str, str]) -> N
 
 def test_examples_were_found() -> None:
     assert len(COMMANDS) > 30
-    for section in ("Musicians", "Karaoke makers", "DJs", "Script authors"):
+    for section in ("Musicians", "Karaoke makers", "DJs", "Whole folders", "Script authors"):
         assert f"### {section}\n" in HOW_TO
     assert FIRST_BLOCK.splitlines()[-1] == "stemsplit song.mp3"
 

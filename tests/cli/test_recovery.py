@@ -60,7 +60,7 @@ def struck(running: subprocess.Popen[str], number: signal.Signals, output: Path,
 
 
 def test_killed_ten_times_and_gone_on(album: Path, here: Path, small: Path) -> None:
-    words = ["-m", small, "Album", "-s", "drums,bass", "--device", "cpu"]
+    words = ["-m", str(small), "Album", "-s", "drums,bass", "--device", "cpu"]
     assert process(*words, "-o", "whole").code == 0
     moments = random.Random(4)
     killed = 0
@@ -87,7 +87,7 @@ def test_what_a_killed_run_left_is_cleared_by_one_for_other_stems(album: Path, h
 def test_stopped_at_any_moment_and_gone_on(
     number: signal.Signals, code: int, jobs: int, album: Path, here: Path, small: Path
 ) -> None:
-    words = ["-m", small, "Album", "-s", "drums", "--device", "cpu", "--jobs", str(jobs)]
+    words = ["-m", str(small), "Album", "-s", "drums", "--device", "cpu", "--jobs", str(jobs)]
     moments = random.Random(jobs)
     for _ in range(2):
         result = struck(started(*words), number, here / "separated", moments.uniform(0, 0.4))
@@ -119,7 +119,7 @@ def test_stopped_twice_it_ends_at_once(album: Path, here: Path, small: Path) -> 
 
 
 def test_two_at_once_do_every_song_once(album: Path, here: Path, small: Path) -> None:
-    words = ["-m", small, "Album", "--device", "cpu"]
+    words = ["-m", str(small), "Album", "--device", "cpu"]
     assert process(*words, "-o", "whole").code == 0
     first, second = started(*words, "--json"), started(*words, "--json")
     results = [ended(first), ended(second)]

@@ -15,6 +15,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "soxr": "soxr",
         "ffmpeg-python": "ffmpeg",
         "huggingface_hub": "huggingface_hub",
+        "filelock": "filelock",
         "safetensors": "safetensors",
         "PyYAML": "yaml",
     }
