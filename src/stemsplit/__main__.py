@@ -1,6 +1,6 @@
 """`python -m stemsplit`."""
 
-from stemsplit.cli.app import main
+from stemsplit.cli.app import program
 
 if __name__ == "__main__":
-    main()
+    program()

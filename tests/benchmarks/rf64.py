@@ -45,8 +45,11 @@ def main() -> None:
             assert file.frames == round(options.hours * 3600 * RATE), file.frames
             file.seek(file.frames - RATE)
             last = file.read(dtype="float32")
-        assert len(last) == RATE and np.isfinite(last).all() and last.any()
-        header = stem.open("rb").read(4)
+        assert len(last) == RATE
+        assert np.isfinite(last).all()
+        assert last.any()
+        with stem.open("rb") as opened:
+            header = opened.read(4)
         assert header == (b"RF64" if size >= WAV_LIMIT else b"RIFF"), header
         bound = FACTOR * peaks[0.2] + MARGIN
         verdict = "flat" if peaks[options.hours] <= bound else "NOT flat"
