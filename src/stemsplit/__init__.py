@@ -19,20 +19,24 @@ if TYPE_CHECKING:
     from stemsplit.separation.batch import separate_file, separate_tracks
     from stemsplit.separation.naming import NameTemplate
     from stemsplit.separation.options import SplitOptions, StemOptions
-    from stemsplit.separation.plan import PlannedTrack, plan_tracks
+    from stemsplit.separation.plan import PlannedTrack, Shard, plan_tracks
     from stemsplit.separation.report import TrackReport
     from stemsplit.separation.selection import Selection, parse_mix
     from stemsplit.separation.separator import Separator
     from stemsplit.separation.statistics import Statistics
+    from stemsplit.separation.walk import Findings, Song, find_songs
 
 __all__ = [
     "Encoding",
     "Excerpt",
+    "Findings",
     "ModelError",
     "NameTemplate",
     "PlannedTrack",
     "Selection",
     "Separator",
+    "Shard",
+    "Song",
     "SplitOptions",
     "Statistics",
     "StemOptions",
@@ -40,6 +44,7 @@ __all__ = [
     "TrackError",
     "TrackReport",
     "UsageError",
+    "find_songs",
     "parse_mix",
     "plan_tracks",
     "separate_file",
@@ -49,11 +54,14 @@ __all__ = [
 _HOMES = {
     "Encoding": "stemsplit.audio.formats",
     "Excerpt": "stemsplit.audio.excerpt",
+    "Findings": "stemsplit.separation.walk",
     "ModelError": "stemsplit.errors",
     "NameTemplate": "stemsplit.separation.naming",
     "PlannedTrack": "stemsplit.separation.plan",
     "Selection": "stemsplit.separation.selection",
     "Separator": "stemsplit.separation.separator",
+    "Shard": "stemsplit.separation.plan",
+    "Song": "stemsplit.separation.walk",
     "SplitOptions": "stemsplit.separation.options",
     "Statistics": "stemsplit.separation.statistics",
     "StemOptions": "stemsplit.separation.options",
@@ -61,6 +69,7 @@ _HOMES = {
     "TrackError": "stemsplit.errors",
     "TrackReport": "stemsplit.separation.report",
     "UsageError": "stemsplit.errors",
+    "find_songs": "stemsplit.separation.walk",
     "parse_mix": "stemsplit.separation.selection",
     "plan_tracks": "stemsplit.separation.plan",
     "separate_file": "stemsplit.separation.batch",

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from filelock import FileLock, Timeout
 
 from records import record
 from stemsplit.errors import EncodeError
@@ -125,13 +126,18 @@ def test_a_track_is_one_job_s_alone_in_one_process_too(root: Path) -> None:
     other.release()
 
 
-def test_a_claim_can_be_let_go_on_another_thread_and_twice(root: Path) -> None:
+def test_a_claim_can_be_let_go_on_another_thread_and_twice(root: Path, tmp_path: Path) -> None:
     claim = _taken(root)
+    lock = tmp_path / "lock"  # the same file, by a name that stays
+    lock.hardlink_to(record_path(root, "song").with_suffix(".lock"))
+    with pytest.raises(Timeout):
+        FileLock(lock).acquire(blocking=False)
     for _ in range(2):
         thread = Thread(target=claim.release)
         thread.start()
         thread.join()
-    _taken(root).release()
+    with FileLock(lock).acquire(blocking=False):
+        pass
 
 
 # After one that died.

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from stemsplit.audio.folders import make_folders, remove_folders
 from stemsplit.audio.targets import hidden, telling
-from stemsplit.separation.record import FOLDER, record_path
+from stemsplit.separation.record import FOLDER, is_inside, record_path
 
 _SUFFIXES = (".lock", ".parts")
 
@@ -82,7 +82,7 @@ class Claim:
             text = self._parts_path.read_text(encoding="utf-8", errors="surrogateescape")
         except FileNotFoundError:
             return
-        for name in text.split("\0"):
+        for name in filter(is_inside, text.split("\0")):
             path = self._root / name
             if path.name.startswith(".") and path.suffix in (".part", ".held"):  # whoever wrote the list
                 with suppress(OSError):

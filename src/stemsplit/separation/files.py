@@ -193,7 +193,7 @@ def split_done(
     tracks: Iterable[PlannedTrack], mixdown: Mixdown, model: ModelIdentity, split: SplitOptions, options: StemOptions
 ) -> tuple[list[PlannedTrack], list[TrackReport], list[Record]]:
     """
-    Those still to do, the reports of those that are done or cannot be, and the records of the former.
+    Those still to do, the reports of those that are done or cannot be, and the records that were found.
 
     Nothing is decoded, and nothing is claimed but what a process that died has left, to clear up after it.
     """
@@ -204,9 +204,9 @@ def split_done(
             report = _looked(files)
         except TrackError as error:
             report = TrackReport(track.path, track.name, "failed", {}, failure=error)
+        records += [files.record] if files.record else []
         if report is None:
             left.append(track)
-            records += [files.record] if files.record else []
         else:
             reports.append(report)
     return left, reports, records

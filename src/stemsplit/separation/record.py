@@ -249,8 +249,12 @@ def _making(values: Mapping[str, Any]) -> Making:
     return Making(**plain)
 
 
+def is_inside(path: str) -> bool:
+    """Whether a path stays below the output folder: what was written may come with a folder of somebody else's."""
+    return not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
+
+
 def _inside(path: str) -> str:
-    """A path that stays below the output folder: a record may come with a folder of somebody else's."""
-    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+    if not is_inside(path):
         raise ValueError(f"{path} leads out of the output folder")
     return path
