@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from records import record
 from stemsplit.errors import EncodeError
 from stemsplit.separation.claim import Claim, is_abandoned
-from stemsplit.separation.record import FOLDER, read_record, record_path, write_record
+from stemsplit.separation.record import FOLDER, beside_record, read_record, write_record
 
 SECONDS = 60  # far longer than anything takes here
 
@@ -89,7 +89,7 @@ def _taken(root: Path, track: str = "song") -> Claim:
 
 
 def _parts(root: Path, track: str = "song") -> Path:
-    return record_path(root, track).with_suffix(".parts")
+    return beside_record(root, track, ".parts")
 
 
 def _files(folder: Path) -> list[str]:
@@ -129,7 +129,7 @@ def test_a_track_is_one_job_s_alone_in_one_process_too(root: Path) -> None:
 def test_a_claim_can_be_let_go_on_another_thread_and_twice(root: Path, tmp_path: Path) -> None:
     claim = _taken(root)
     lock = tmp_path / "lock"  # the same file, by a name that stays
-    lock.hardlink_to(record_path(root, "song").with_suffix(".lock"))
+    lock.hardlink_to(beside_record(root, "song", ".lock"))
     with pytest.raises(Timeout):
         FileLock(lock).acquire(blocking=False)
     for _ in range(2):
@@ -262,19 +262,29 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         "song/.hidden\0",
         "song/cover.part\0",
         "../song.mp3\0",
-        "{absolute}\0",
+        "{outside}/other.mp3\0",
+        "../.vocals.wav.0123abcd.part\0",
+        "song/../../.vocals.wav.0123abcd.part\0",
+        "{outside}/.vocals.wav.0123abcd.part\0",
         "song\0",
         ".\0",
         "\0\0",
     ],
 )
-def test_a_list_removes_nothing_but_temporaries(text: str, root: Path) -> None:
-    names = ["song/vocals.wav", "song/.hidden", "song/cover.part", "../song.mp3", "../other.mp3"]
+def test_a_list_removes_nothing_but_temporaries_below_the_output_folder(text: str, root: Path) -> None:
+    names = [
+        "song/vocals.wav",
+        "song/.hidden",
+        "song/cover.part",
+        "../song.mp3",
+        "../other.mp3",
+        "../.vocals.wav.0123abcd.part",
+    ]
     (root / "song").mkdir(parents=True)
     for name in names:
         (root / name).touch()
     _parts(root).parent.mkdir()
-    _parts(root).write_text(text.replace("{absolute}", str(root.parent / "other.mp3")))
+    _parts(root).write_text(text.replace("{outside}", str(root.parent)))
     _taken(root).release()
     assert all((root / name).exists() for name in names)
     assert not (root / FOLDER).exists()

@@ -159,6 +159,8 @@ class _Batch:
         action()
         if job.report is not None and job in self._running:
             self._running.remove(job)
+            for other in list(self._running):
+                other.follow()
             self._is_disk_full |= isinstance(job.report.failure, DiskFullError)
             self._ended.put(job.report)
 

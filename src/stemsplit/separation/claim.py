@@ -1,8 +1,8 @@
 """
 Who makes a track: one process at a time, which also clears up after one that died at it.
 
-Two files beside the track's record, both gone when the track is: `<name>.lock`, which the system lets go of when its
-process dies, and `<name>.parts`, the list of the temporaries that its holder made. Whoever holds the lock removes what
+Two files beside the track's record, both gone when the track is: `.<name>.lock`, which the system lets go of when its
+process dies, and `.<name>.parts`, the list of the temporaries that its holder made. Whoever holds the lock removes what
 is on the list, so the temporaries of a living process are never touched.
 """
 
@@ -13,8 +13,10 @@ from filelock import FileLock, Timeout
 
 from stemsplit.audio.folders import make_folders, remove_folders
 from stemsplit.audio.targets import hidden, telling
-from stemsplit.separation.record import FOLDER, is_inside, record_path
+from stemsplit.errors import EncodeError
+from stemsplit.separation.record import FOLDER, beside_record, is_inside
 
+_TRIES = 100  # at a folder that others make and tidy away at the same time
 _SUFFIXES = (".lock", ".parts")
 
 
@@ -28,7 +30,7 @@ class Claim:
 
     def __init__(self, root: Path, track: str) -> None:
         self._root = root
-        self._lock_path, self._parts_path = (_beside(root, track, suffix) for suffix in _SUFFIXES)
+        self._lock_path, self._parts_path = (beside_record(root, track, suffix) for suffix in _SUFFIXES)
         self._lock: FileLock | None = None
         self._made: list[Path] = []
 
@@ -36,21 +38,31 @@ class Claim:
         """Take it, unless a living process has it; remove the temporaries of one that has died."""
         # Told by thread, a lock taken where songs are read could not be let go where stems are written.
         lock = FileLock(self._lock_path, thread_local=False)
-        with telling(self._lock_path):
-            for last in (False, True):
+        try:
+            with telling(self._lock_path):
+                if self._take(lock):
+                    self._lock = lock
+                    self._clear()
+        except EncodeError:
+            self.release()
+            raise
+        finally:
+            if self._lock is None:
+                remove_folders(self._made)
+        return self._lock is not None
+
+    def _take(self, lock: FileLock) -> bool:
+        for last in (*[False] * _TRIES, True):
+            try:
                 make_folders(self._lock_path.parent, self._made)
-                try:
-                    lock.acquire(blocking=False)
-                    break
-                except Timeout:
-                    remove_folders(self._made)
-                    return False
-                except FileNotFoundError:  # another process has just tidied the folder away
-                    if last:
-                        raise
-            self._lock = lock
-            self._clear()
-        return True
+                lock.acquire(blocking=False)
+                return True
+            except Timeout:
+                return False
+            except FileNotFoundError:  # another process has just tidied the folder away
+                if last:
+                    raise
+        raise AssertionError("the last try returns or raises")
 
     def temporary(self, target: Path, suffix: str) -> Path:
         """A hidden name beside `target`, noted before there is such a file."""
@@ -92,9 +104,4 @@ class Claim:
 
 def is_abandoned(root: Path, track: str) -> bool:
     """Whether a process may be at a track, or have died at it."""
-    return any(_beside(root, track, suffix).exists() for suffix in _SUFFIXES)
-
-
-def _beside(root: Path, track: str, suffix: str) -> Path:
-    record = record_path(root, track)
-    return record.with_name(record.name.removesuffix(".json") + suffix)
+    return any(beside_record(root, track, suffix).exists() for suffix in _SUFFIXES)

@@ -59,6 +59,7 @@ class TrackFiles:
         self._record: Record | None = None
         self._wanted: Wanted | None = None
         self._written: Record | None = None
+        self._replaced: dict[Path, int | None] = {}
 
     def acquire(self) -> bool:
         """
@@ -86,9 +87,10 @@ class TrackFiles:
         if self.track.is_recorded:
             self._record = record = read_record(self.root, self.track.name)
             if record is not None and not record.input.has_become(song):
+                other = shown(Path(record.input.path))
                 raise RecordError(
-                    f"{shown(self.track.path)}: its stems would be called as those of {record.input.path}. Choose "
-                    "another --name or output folder."
+                    f"{shown(self.track.path)}: its stems would be called as those of {other}. "
+                    "Choose another --name or output folder."
                 )
             if record is not None and not self._options.overwrite and self._wanted.is_made(record):
                 return self._skipped(record)
@@ -129,6 +131,7 @@ class TrackFiles:
             audio_seconds=audio_seconds,
             seconds=round(seconds, 3),
         )
+        self._replaced = {target: _inode(target) for target in self.targets.values()}
         stems = {path: self._recorded(path, written, making) for path in self._wanted.files}
         self._written = merged(self._record, Record(self.track.name, making.input, False, stems))
         self._write(self._written)
@@ -136,14 +139,15 @@ class TrackFiles:
     def note_done(self) -> None:
         """Note that all files have their names."""
         if self._written is not None:
-            self._write(self._written.done())
+            assert self._wanted is not None
+            self._write(self._written.done(self._wanted.files))
             self._written = None
 
     def release(self) -> None:
         """Let go of the track, and of names that were claimed and are not there."""
         if self._claim is None:
             return
-        if self._written is not None and not any(target.exists() for target in self.targets.values()):
+        if self._written is not None and all(_inode(path) == before for path, before in self._replaced.items()):
             with suppress(OSError):
                 if self._record is None:
                     record_path(self.root, self.track.name).unlink(missing_ok=True)
@@ -172,7 +176,7 @@ class TrackFiles:
         target = self.root / path
         file = next(stem for stem in written.stems.values() if stem.path == target)
         definition, name = self._wanted.files[path], self._wanted.names[path]
-        return RecordedStem(name, definition, file.frames, file.size, written.gain_db, making)
+        return RecordedStem(name, definition, file.frames, file.size, written.gain_db, making, is_whole=False)
 
     def _skipped(self, record: Record) -> TrackReport:
         assert self._wanted is not None
@@ -187,6 +191,14 @@ class TrackFiles:
             audio_seconds=stem.making.audio_seconds,
             gain_db=stem.gain_db,
         )
+
+
+def _inode(path: Path) -> int | None:
+    """What tells a file from one that takes its name."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def split_done(

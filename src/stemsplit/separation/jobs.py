@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,8 +24,9 @@ from typing import Any
 from stemsplit import compute
 from stemsplit.audio.faults import shown
 from stemsplit.errors import DiskFullError, StemsplitError, TrackError
-from stemsplit.events import Event, Listener, ignore
+from stemsplit.events import Event, Listener, TrackEnded, ignore
 from stemsplit.separation.batch import separate_tracks
+from stemsplit.separation.claim import Claim
 from stemsplit.separation.options import StemOptions
 from stemsplit.separation.plan import PlannedTrack
 from stemsplit.separation.report import TrackReport
@@ -102,13 +104,15 @@ class _Pool:
         inputs = [track.path for track in tracks]
         self._tasks = deque(_Task(number, jobs, device, load, options, inputs) for number in range(jobs))
         self._waiting = deque(tracks)
+        self._output = options.output
         self._listener = listener
         self._workers: list[_Worker] = []
 
     def reports(self) -> Iterator[TrackReport]:
         try:
-            self._start()  # the others when this one has the model: so it is fetched once
-            while self._workers:
+            if self._waiting:
+                self._start()  # the others when this one has the model: so it is fetched once
+            while self._workers and (self._waiting or any(worker.tracks for worker in self._workers)):
                 ready = wait([worker.connection for worker in self._workers])
                 for worker in [worker for worker in self._workers if worker.connection in ready]:
                     yield from self._heard(worker)
@@ -167,6 +171,10 @@ class _Pool:
                 f"{shown(track.path)}: the process that was at it was ended by the system (exit code "
                 f"{worker.process.exitcode}), perhaps for want of memory. Try fewer --jobs."
             )
+            claim = Claim(self._output, track.name)
+            if claim.acquire():
+                claim.release()  # and what it has left behind
+            self._listener(TrackEnded(track.name, "failed"))
             yield TrackReport(track.path, track.name, "failed", {}, failure=failure)
 
     def _stop(self) -> None:
@@ -205,8 +213,12 @@ def _work(connection: Connection, task: _Task) -> None:
         separator = task.load(device=device, listener=tell)
         for report in separate_tracks(dealt(), separator, task.options, tell, inputs=task.inputs):
             tell(report)
-    except Exception as error:  # raised again where the user is told
+    except StemsplitError as error:  # raised again where the user is told
         tell(error)
+    except Exception as error:  # as text, since not every exception can be sent
+        failure = RuntimeError(f"{type(error).__name__}: {error}")
+        failure.add_note(traceback.format_exc())
+        tell(failure)
 
 
 def _terminate(*_: Any) -> None:

@@ -101,7 +101,7 @@ def _by_holder(path: Path, names: Iterable[TrackName], output: Path) -> tuple[li
             is_own = True
         own += [name] * is_own
         free += [name] * (record is None or is_own)
-    return own, free
+    return own, free or [name]  # where others hold them all, the track that takes the last is told
 
 
 def _candidates(path: Path, tree: Sequence[str], template: NameTemplate, model: str) -> Iterator[TrackName]:

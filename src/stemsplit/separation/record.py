@@ -8,17 +8,22 @@ decided in `resume.py`; who may write one, in `claim.py`.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from math import isfinite
 from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from stemsplit.audio.faults import shown
 from stemsplit.errors import RecordError
 
 FOLDER = ".stemsplit"
 SCHEMA = 1
+
+T = TypeVar("T")
+
+_NO_RECORD = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,7 @@ class RecordedStem:
         frames, size: its length, and its bytes.
         gain_db: the common gain of the stems that were made with it.
         making: how it was made.
+        is_whole: whether it has its name; else it is about to get it.
     """
 
     stem: str
@@ -126,6 +132,7 @@ class RecordedStem:
     size: int
     gain_db: float
     making: Making
+    is_whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -145,9 +152,10 @@ class Record:
     is_done: bool
     stems: Mapping[str, RecordedStem] = field(default_factory=dict)
 
-    def done(self) -> Self:
-        """The same record, now that all stems have their names."""
-        return replace(self, is_done=True)
+    def done(self, paths: Collection[str]) -> Self:
+        """The same record, now that the stems with these paths have their names."""
+        whole = {path: replace(self.stems[path], is_whole=True) for path in paths}
+        return replace(self, is_done=True, stems={**self.stems, **whole})
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; stems made together refer to one entry of `makings`."""
@@ -169,25 +177,21 @@ class Record:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Raises KeyError, TypeError or ValueError for what is no record."""
+        """Raises one of `_NO_RECORD` for what is no record."""
         makings = [_making(item) for item in values["makings"]]
-        stems = {
-            _inside(item["path"]): RecordedStem(
-                stem=str(item["stem"]),
-                definition=Definition(dict(item["gains"]), tuple(item["completes"])),
-                frames=int(item["frames"]),
-                size=int(item["size"]),
-                gain_db=float(item["gain_db"]),
-                making=makings[item["making"]],
-            )
-            for item in values["stems"]
-        }
-        return cls(str(values["track"]), InputFile(**values["input"]), values["state"] == "done", stems)
+        stems = {_inside(item["path"]): _stem(item, makings) for item in values["stems"]}
+        return cls(_of(str, values["track"]), _input(values["input"]), values["state"] == "done", stems)
 
 
 def record_path(root: Path, track: str) -> Path:
     """Where the record of a track lies."""
     return root.joinpath(FOLDER, *track.split("/")[:-1], f"{track.split('/')[-1]}.json")
+
+
+def beside_record(root: Path, track: str, suffix: str) -> Path:
+    """A hidden name beside a track's record: no folder of tracks is hidden, so none has it."""
+    record = record_path(root, track)
+    return record.with_name(f".{record.name.removesuffix('.json')}{suffix}")
 
 
 def read_record(root: Path, track: str) -> Record | None:
@@ -209,7 +213,7 @@ def write_record(root: Path, record: Record) -> None:
     """
     path = record_path(root, record.track)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name[:-5]}.new")
+    part = beside_record(root, record.track, ".new")
     try:
         part.write_text(json.dumps(record.to_json(), indent=1), encoding="utf-8")
         part.replace(path)
@@ -222,9 +226,9 @@ def write_record(root: Path, record: Record) -> None:
 def outputs_recorded_in(root: Path) -> Iterator[Path]:
     """Every file that the records in an output folder name."""
     for path in sorted((root / FOLDER).rglob("*.json")):
-        with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):  # it names none then
-            paths = [stem["path"] for stem in json.loads(path.read_text(encoding="utf-8"))["stems"]]
-            yield from (root / name for name in paths)  # in this part, newer ones are expected to be alike
+        with suppress(*_NO_RECORD):  # it names none then
+            stems = json.loads(path.read_text(encoding="utf-8"))["stems"]  # in newer ones expected to be alike
+            yield from (root / name for name in [_inside(stem["path"]) for stem in stems])
 
 
 def _read(path: Path) -> Record | None:
@@ -233,7 +237,7 @@ def _read(path: Path) -> Record | None:
         schema = values["schema"]
         if schema == SCHEMA:
             return Record.from_json(values)
-    except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
+    except _NO_RECORD:
         return None
     if isinstance(schema, int) and schema > SCHEMA:
         raise RecordError(
@@ -245,16 +249,74 @@ def _read(path: Path) -> Record | None:
 
 def _making(values: Mapping[str, Any]) -> Making:
     preview = values["preview"]
-    plain = {**values, "input": InputFile(**values["input"]), "preview": None if preview is None else tuple(preview)}
-    return Making(**plain)
+    return Making(
+        input=_input(values["input"]),
+        model=_of(str, values["model"]),
+        revision=_maybe(str, values["revision"]),
+        hashes={name: _of(str, digest) for name, digest in values["hashes"].items()},
+        options={name: _option(value) for name, value in values["options"].items()},
+        preview=None if preview is None else (_of(float, preview[0]), _maybe(float, preview[1])),
+        device=_maybe(str, values["device"]),
+        precision=_maybe(str, values["precision"]),
+        batch_size=_maybe(int, values["batch_size"]),
+        is_batch_auto=_of(bool, values["is_batch_auto"]),
+        version=_of(str, values["version"]),
+        audio_seconds=_maybe(float, values["audio_seconds"]),
+        seconds=_maybe(float, values["seconds"]),
+    )
+
+
+def _stem(values: Mapping[str, Any], makings: Sequence[Making]) -> RecordedStem:
+    number = _of(int, values["making"])
+    if number < 0:
+        raise ValueError("there is no such making")
+    return RecordedStem(
+        stem=_of(str, values["stem"]),
+        definition=Definition(
+            {name: _of(float, gain) for name, gain in values["gains"].items()},
+            tuple(_of(str, name) for name in values["completes"]),
+        ),
+        frames=_of(int, values["frames"]),
+        size=_of(int, values["size"]),
+        gain_db=_of(float, values["gain_db"]),
+        making=makings[number],
+        is_whole=_of(bool, values["is_whole"]),
+    )
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path stays below the output folder: what was written may come with a folder of somebody else's."""
-    return not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
+    """Whether it is a path below the output folder: what was written may come with a folder of somebody else's."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:  # no file has such a name
+        return False
+    return "\0" not in path and not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
 
 
 def _inside(path: str) -> str:
-    if not is_inside(path):
-        raise ValueError(f"{path} leads out of the output folder")
+    if not is_inside(_of(str, path)):
+        raise ValueError(f"{path} is no path below the output folder")
     return path
+
+
+def _of(kind: type[T], value: object) -> T:
+    """The value, if it is of a kind; whole numbers are floats as well."""
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ValueError(f"{value!r} is no {kind.__name__}")
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return value
+
+
+def _maybe(kind: type[T], value: object) -> T | None:
+    return None if value is None else _of(kind, value)
+
+
+def _input(values: Mapping[str, Any]) -> InputFile:
+    return InputFile(_of(str, values["path"]), _of(int, values["size"]), _of(int, values["mtime_ns"]))
+
+
+def _option(value: object) -> str | float | None:
+    return value if isinstance(value, str) else _maybe(float, value)

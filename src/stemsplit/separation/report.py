@@ -23,7 +23,7 @@ class TrackReport:
         device, precision: where and in which precision it ran.
         networks: how many networks were run.
         audio_seconds: length of the track.
-        seconds: wall time from opening the input to the last stem's final name.
+        seconds: wall time from opening the input, or from the end of the track before, to the last stem's final name.
         gain_db: common gain put on all stems so that none clips, 0 for none.
         warnings: sentences about this track.
         failure: why it failed; `error` is its sentence.

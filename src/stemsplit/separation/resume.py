@@ -38,6 +38,7 @@ class Wanted:
         known = record.stems.get(path)
         return (
             known is not None
+            and known.is_whole
             and known.definition == self.files[path]
             and known.making.equals(self.making)
             and has_size(self.root / path, known.size)
@@ -87,8 +88,11 @@ class Wanted:
     def _staying(self, record: Record | None) -> list[RecordedStem]:
         return [
             stem
-            for path, stem in (record.stems.items() if record and record.is_done else ())
-            if path not in self.files and stem.making.equals(self.making) and has_size(self.root / path, stem.size)
+            for path, stem in (record.stems.items() if record else ())
+            if path not in self.files
+            and stem.is_whole
+            and stem.making.equals(self.making)
+            and has_size(self.root / path, stem.size)
         ]
 
 

@@ -123,6 +123,10 @@ class TrackJob:
             outputs = {stem: written_stem.path.absolute() for stem, written_stem in written.stems.items()}
             self._end("done", outputs, gain_db=written.gain_db)
 
+    def follow(self) -> None:
+        """Count the time from now on: until here, the track before this one was at work."""
+        self._began = time.perf_counter()
+
     def skip(self) -> None:
         """Report what was done already."""
         self._files.release()

@@ -70,54 +70,76 @@ def find_songs(inputs: Iterable[Path], output: Path | None = None) -> Findings:
 
 class _Walk:
     def __init__(self, output: Path | None) -> None:
-        self._output = _identity(output) if output else None
+        self._output = output
         self._found = Findings()
         self._songs: set[str] = set()
         self._entered: set[tuple[int, int]] = set()
         self._written: set[str] = set()
 
     def over(self, inputs: Iterable[Path]) -> Findings:
+        links: list[tuple[Path, tuple[str, ...]]] = []
         for path in inputs:
-            if path.is_dir():
-                self._written = {os.path.realpath(file) for file in _outputs_around(path)}
+            if os.path.isdir(path):  # noqa: PTH112 (false, not an error, for what may not be looked at)
                 name = path.name if path.name not in ("", "..") else path.resolve().name
-                self._search(path, (name,) if name else ())
+                links += self._search(path, (name,) if name else ())
             else:
                 self._add(Song(path))
+        # After all others, so that a song which a link leads to as well is called by where it lies.
+        while links:
+            path, tree = links.pop(0)
+            if not self._is_below_output(path):
+                links += self._search(path, tree)
         return self._found
 
-    def _search(self, folder: Path, tree: tuple[str, ...]) -> None:
+    def _search(self, top: Path, tree: tuple[str, ...]) -> list[tuple[Path, tuple[str, ...]]]:
+        """Search a folder and those below it; the links to folders that were met."""
+        self._written |= set(_outputs_around(top))
+        links = []
+        waiting = [(top, tree)]
+        while waiting:
+            folder, tree = waiting.pop()
+            below = self._enter(folder, tree)
+            links += [(path, (*tree, path.name)) for path in below if path.is_symlink()]
+            waiting += [(path, (*tree, path.name)) for path in reversed(below) if not path.is_symlink()]
+        return links
+
+    def _enter(self, folder: Path, tree: tuple[str, ...]) -> list[Path]:
+        """Take the songs of a folder; the folders in it that are to be searched."""
         identity = _identity(folder)
         if identity in self._entered:
-            return
-        if identity:
-            self._entered.add(identity)
+            return []
+        self._entered |= {identity} if identity else set()
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
             self._found.unreadable[folder] = DecodeError(f"{shown(folder)}: cannot be searched: {reason(error)}.")
-            return
+            return []
         below: list[Path] = []
         for entry in entries:
             path = Path(entry.path)
             if entry.name.startswith("."):
                 self._found.hidden += entry.name != FOLDER
             elif _is_folder(entry):
-                below.append(path)
-            elif not looks_like_audio(path) or _is_special(entry):
+                below += self._to_search(path)
+            elif not looks_like_audio(path) or _is_special(path):
                 self._found.others += 1
             elif os.path.realpath(path) in self._written:
                 self._found.stems += 1
             else:
                 self._add(Song(path, tree))
-        # Real folders first, so that a song reached by a link as well is called by where it lies.
-        for path in sorted(below, key=os.path.islink):
-            if _identity(path) == self._output:
-                continue
-            if (path / FOLDER).is_dir():
-                self._found.outputs.append(path)
-            else:
-                self._search(path, (*tree, path.name))
+        return below
+
+    def _to_search(self, path: Path) -> list[Path]:
+        """The folder, unless stems are written to it."""
+        if self._output is not None and _identity(path) == _identity(self._output) is not None:
+            return []
+        if os.path.isdir(path / FOLDER):  # noqa: PTH112
+            self._found.outputs.append(path)
+            return []
+        return [path]
+
+    def _is_below_output(self, path: Path) -> bool:
+        return self._output is not None and path.resolve().is_relative_to(self._output.resolve())
 
     def _add(self, song: Song) -> None:
         real = os.path.realpath(song.path)
@@ -139,19 +161,19 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
+        return entry.is_dir()  # known without asking, unless it is a link
+    except OSError:  # a link to itself, or to what may not be looked at
         return False
 
 
-def _is_special(entry: os.DirEntry[str]) -> bool:
+def _is_special(path: Path) -> bool:
     """Whether it is a pipe, a socket or a device. A link to nothing is none: that a song is missing is to be told."""
-    return not entry.is_file() and Path(entry.path).exists()
+    return not os.path.isfile(path) and os.path.exists(path)  # noqa: PTH110, PTH113
 
 
-def _outputs_around(folder: Path) -> Iterator[Path]:
-    """Every file that the records in a folder, or in one around it, name."""
+def _outputs_around(folder: Path) -> Iterator[str]:
+    """Real paths of all files that the records in a folder, or in one around it, name."""
     real = folder.resolve()
     for root in (real, *real.parents):
-        if (root / FOLDER).is_dir():
-            yield from outputs_recorded_in(root)
+        if os.path.isdir(root / FOLDER):  # noqa: PTH112
+            yield from map(os.path.realpath, outputs_recorded_in(root))
