@@ -99,8 +99,8 @@ class _Walk:
         while waiting:
             folder, tree = waiting.pop()
             below = self._enter(folder, tree)
-            links += [(path, (*tree, path.name)) for path in below if path.is_symlink()]
-            waiting += [(path, (*tree, path.name)) for path in reversed(below) if not path.is_symlink()]
+            links += [(path, (*tree, path.name)) for path in below if os.path.islink(path)]  # noqa: PTH114
+            waiting += [(path, (*tree, path.name)) for path in reversed(below) if not os.path.islink(path)]  # noqa: PTH114
         return links
 
     def _enter(self, folder: Path, tree: tuple[str, ...]) -> list[Path]:
