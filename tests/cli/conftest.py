@@ -46,3 +46,19 @@ def song(here: Path, song_file: Path) -> Path:
 def split(small: Path) -> Callable[..., Result]:
     """`stemsplit -m SMALL --precision fp32 ...`; stems go to ./separated."""
     return partial(stemsplit, "-m", small, "--precision", "fp32")
+
+
+@pytest.fixture
+def undecodable(here: Path) -> Path:
+    """A file at which decoding would fail, with another exit code."""
+    path = here / "song.mp3"
+    path.write_text("la la la")
+    return path
+
+
+@pytest.fixture
+def unloadable(tmp_path: Path) -> Path:
+    """A model file at which loading would fail, with another exit code."""
+    path = tmp_path / "damaged.safetensors"
+    path.write_bytes(b"no network")
+    return path

@@ -432,22 +432,6 @@ def test_an_instrumental_beside_one_of_the_models_own(
 # Usage.
 
 
-@pytest.fixture
-def undecodable(here: Path) -> Path:
-    """A file at which decoding would fail, with another exit code."""
-    path = here / "song.mp3"
-    path.write_text("la la la")
-    return path
-
-
-@pytest.fixture
-def unloadable(tmp_path: Path) -> Path:
-    """A model file at which loading would fail, with another exit code."""
-    path = tmp_path / "damaged.safetensors"
-    path.write_bytes(b"no network")
-    return path
-
-
 OF_ANY_MODEL = [
     (["--residual", "-k"], "it goes with --stems or alone"),
     (["--residual", "--two-stems", "bass"], "it goes with --stems or alone"),

@@ -10,22 +10,6 @@ from cli.program import Result, assert_one_sentence, everything_below, stemsplit
 Split = Callable[..., Result]
 
 
-@pytest.fixture
-def undecodable(here: Path) -> Path:
-    """A file at which decoding would fail, with another exit code."""
-    path = here / "song.mp3"
-    path.write_text("la la la")
-    return path
-
-
-@pytest.fixture
-def unloadable(tmp_path: Path) -> Path:
-    """A model file at which loading would fail, with another exit code."""
-    path = tmp_path / "damaged.safetensors"
-    path.write_bytes(b"no network")
-    return path
-
-
 WRONG_OPTIONS = [
     ("--overlap 1", "--overlap must be at least 0 and below 1, not 1"),
     ("--overlap -0.1", "--overlap must be at least 0 and below 1"),
