@@ -175,3 +175,38 @@ def test_a_run_whose_parent_is_killed_ends(album: Path, here: Path, small: Path)
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert os.WIFSIGNALED(running.returncode) or running.returncode == -signal.SIGKILL
+
+
+def test_an_allocator_that_fails_until_the_batch_is_small(
+    here: Path, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from stemsplit.compute import Compute
+    from stemsplit.separation.engine import Engine
+
+    for number in range(4):
+        write_sound(here / f"{number}.wav", noise(2, 30_000, seed=number), subtype="PCM_16")
+    names = [f"{number}.wav" for number in range(4)]
+    assert split(*names, "-o", "whole").code == 0
+    answers = Engine._answers
+
+    def short_of_memory(self: Engine, *rest: Any) -> torch.Tensor:
+        if self.compute.batch_size > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        return answers(self, *rest)
+
+    monkeypatch.setattr("stemsplit.separation.separator.choose", lambda *_: Compute("cpu", "fp32", 4, True))
+    monkeypatch.setattr(Engine, "_answers", short_of_memory)
+    result = split(*names, "--json")
+    assert result.code == 0
+    assert result.err.splitlines() == [
+        f"warning: Out of memory on cpu, going on with a batch of {size}." for size in (2, 1)
+    ]
+    assert stem_files(here / "separated") == stem_files(here / "whole")
+    monkeypatch.setattr(Engine, "_answers", lambda *_: (_ for _ in ()).throw(MemoryError))
+    hopeless = split(*names, "--overwrite")
+    assert hopeless.code == 1
+    assert "There is not enough memory to separate even one segment" in hopeless.err.splitlines()[-1]
+    assert stem_files(here / "separated") == stem_files(here / "whole")
+    assert hidden_files(here / "separated") == []
