@@ -27,6 +27,8 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,4})?")
 _BYTES_PER_SEGMENT = 2 * 1024**3
 _MAX_BATCH = 8  # beyond it a GPU is busy anyway
 
+_processes_per_gpu = 1  # that share its memory, as `divided` was told
+
 
 @dataclass(frozen=True)
 class Compute:
@@ -89,8 +91,11 @@ def divided(device: str, job: int, jobs: int) -> str:
     """
     import torch
 
-    if device in ("auto", "cuda") and torch.cuda.is_available():
-        return f"cuda:{job % torch.cuda.device_count()}"
+    if device.startswith(("auto", "cuda")) and torch.cuda.is_available():
+        global _processes_per_gpu
+        gpus = 1 if ":" in device else torch.cuda.device_count()
+        _processes_per_gpu = -(-jobs // gpus)
+        return device if ":" in device else f"cuda:{job % gpus}"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(max(1, cores // jobs))
     return device
@@ -161,4 +166,4 @@ def _fitting_batch(device: str) -> int:
     if not device.startswith("cuda"):
         return 1
     free, _ = torch.cuda.mem_get_info(device)
-    return max(1, min(_MAX_BATCH, free // _BYTES_PER_SEGMENT))
+    return max(1, min(_MAX_BATCH, free // _processes_per_gpu // _BYTES_PER_SEGMENT))

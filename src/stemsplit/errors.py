@@ -13,7 +13,7 @@ Every error that stemsplit raises for something a user can mend.
     └── TrackError              one track fails, the others go on (exit code 1)
         ├── DecodeError         missing, empty, corrupt or not audio
         ├── MissingProgramError an external program (ffmpeg) is needed and not installed
-        ├── RecordError         what is known of the track is of a newer version
+        ├── RecordError         the record in the track's place is of a newer version, or another's
         └── EncodeError         a stem that cannot be written: it exists, or is not permitted
             └── DiskFullError   no room for it, and so for none that would follow
 
@@ -71,7 +71,7 @@ class MissingProgramError(TrackError):
 
 
 class RecordError(TrackError):
-    """A record of the track that this version does not understand."""
+    """A record in the track's place that is not to be touched: of a newer version, or of another song."""
 
 
 class EncodeError(TrackError):

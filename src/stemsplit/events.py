@@ -67,7 +67,7 @@ class RunPlanned:
         seconds: expected length of every song that is to be separated, by its track's name.
         skipped: how many are done already.
         failed: how many cannot be done, as far as is known before any work.
-        passed_over: how many files were found that are no songs, hidden, or found before.
+        passed_over: how many files were found that are no songs, hidden, stems, or found before.
     """
 
     seconds: Mapping[str, float]

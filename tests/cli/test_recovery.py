@@ -118,6 +118,45 @@ def test_stopped_twice_it_ends_at_once(album: Path, here: Path, small: Path) -> 
     assert ended(running).code == 130
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_stopped_while_songs_are_measured(
+    number: signal.Signals, code: int, album: Path, here: Path, small: Path
+) -> None:
+    """Which takes an hour each here: not even this one is waited for, and no other is begun."""
+    slow = (
+        "import time\n"
+        "from stemsplit.audio.reader import Reader\n"
+        "decode = Reader.blocks\n"
+        "def blocks(self):\n"
+        "    for block in decode(self):\n"
+        "        for _ in range(36_000):\n"
+        "            time.sleep(0.1)\n"
+        "            yield block[:, :1]\n"
+        "Reader.blocks = blocks\n"
+        "from stemsplit.cli.app import program\nprogram()"
+    )
+    words = [PROGRAM[0], "-c", slow, "-m", str(small), "Album"]
+    running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while running.poll() is None and not list((here / "separated/.stemsplit").rglob("*.lock")):
+        time.sleep(0.01)
+    time.sleep(0.3)
+    running.send_signal(number)
+    assert ended(running).code == code
+    assert hidden_files(here / "separated") == []
+
+
+def test_a_run_whose_terminal_closes_goes_on_if_told_so(album: Path, here: Path, small: Path) -> None:
+    """As under nohup."""
+    ignoring = (
+        "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); from stemsplit.__main__ import program; program()"
+    )
+    running = subprocess.Popen(
+        [PROGRAM[0], "-c", ignoring, "-m", small, "Album"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert struck(running, signal.SIGHUP, here / "separated", 0).code == 0
+    assert len(stem_files(here / "separated")) == 48
+
+
 def test_two_at_once_do_every_song_once(album: Path, here: Path, small: Path) -> None:
     words = ["-m", str(small), "Album", "--device", "cpu"]
     assert process(*words, "-o", "whole").code == 0

@@ -1,7 +1,11 @@
 """Output folders: made when needed, and taken away again when nothing came of it."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _TRIES = 100
 
@@ -12,13 +16,25 @@ def make_folders(folder: Path, made: list[Path]) -> None:
 
     Other tracks and processes may make the same ones at the same moment, and take them away again.
     """
-    for last in (*[False] * _TRIES, True):
-        try:
-            _make(folder, made)
-            return
-        except (FileNotFoundError, FileExistsError):
-            if last or (folder.exists() and not folder.is_dir()):
-                raise
+    persistently(lambda: _make(folder, made))
+
+
+def make_file(path: Path, made: list[Path]) -> None:
+    """Create an empty file that is not there, and the folders around it as `make_folders` does."""
+
+    def make() -> None:
+        _make(path.parent, made)
+        path.touch(exist_ok=False)
+
+    persistently(make)
+
+
+def persistently(action: Callable[[], T]) -> T:
+    """Do something in a folder that others may make, and take away again, at the same moment."""
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError, FileExistsError):
+            return action()
+    return action()
 
 
 def _make(folder: Path, made: list[Path]) -> None:

@@ -140,6 +140,11 @@ _NAMELESS_TRACK = "SoundHandler"  # ffmpeg's own word in MP4's hdlr
 _SOUND, _VALUES, _COVER, _TAGGED = "SOUND", "VALUES", "COVER", "TAGGED"
 
 
+def tagging_copy(file: Path) -> Path:
+    """What is there beside a file while it gets its tags."""
+    return file.with_name(file.name + ".tagged")
+
+
 def write_tags(file: Path, format: str, tags: Tags) -> None:
     """
     Put tags into a stem file of one of the TAGGABLE formats, whatever its name; its sound stays the same.
@@ -151,7 +156,7 @@ def write_tags(file: Path, format: str, tags: Tags) -> None:
     assert format in TAGGABLE, f"{format} carries no tags"
     if not tags:
         return
-    tagged = file.with_name(file.name + ".tagged")
+    tagged = tagging_copy(file)
     try:
         with TemporaryDirectory(prefix="stemsplit-tags-") as folder:
             exchange = _CONTAINERS[format].exchange

@@ -11,7 +11,7 @@ import soundfile
 
 from stemsplit.audio.faults import reason, shown
 from stemsplit.audio.ffmpeg_program import FfmpegError
-from stemsplit.audio.folders import make_folders, remove_folders
+from stemsplit.audio.folders import make_file, remove_folders
 from stemsplit.errors import DiskFullError, EncodeError, OutputError
 
 _FULL_BYTES = 4096  # of free space: where there is less, nothing more can be written
@@ -103,9 +103,8 @@ def check_writable(folder: Path) -> None:
     """
     made: list[Path] = []
     try:
-        make_folders(folder, made)
         probe = folder / f".{secrets.token_hex(4)}.part"
-        probe.touch(exist_ok=False)
+        make_file(probe, made)
         probe.unlink()
     except OSError as error:
         raise OutputError(f"{shown(folder)}: cannot be written: {reason(error)}.") from error

@@ -15,7 +15,7 @@ from stemsplit.audio.blocks import Block, Samples
 from stemsplit.audio.encoder import Encoder, check_encodable, open_encoder
 from stemsplit.audio.faults import reason, shown
 from stemsplit.audio.ffmpeg_program import FfmpegError
-from stemsplit.audio.folders import make_folders, remove_folders
+from stemsplit.audio.folders import make_file, remove_folders
 from stemsplit.audio.formats import Encoding
 from stemsplit.audio.held import HeldTrack
 from stemsplit.audio.quantise import MIXTURE, Remainders, TrackQuantiser, highest_peak, quantised_rows
@@ -128,8 +128,7 @@ class TrackWriter:
         for stem, target in self._targets.items():
             part = self._temporary(target, ".part")
             with telling(target):
-                make_folders(target.parent, self._made_folders)
-                part.touch(exist_ok=False)  # also keeps the folder, should another track abort and tidy up
+                make_file(part, self._made_folders)  # keeps the folder, should another track abort and tidy up
             self._parts[stem] = part
         self._check_space()
         if self._held is None:

@@ -104,8 +104,9 @@ def main() -> None:
     """Run the command line, and raise SystemExit with its exit code unless that is 0."""
     Console.tracebacks, Console.current = False, None
     for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):  # Windows has no SIGHUP
-            signal.signal(getattr(signal, name), _terminate)
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _terminate)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, as in the background
         signal.signal(signal.SIGINT, _interrupt)
     # Threads of torch that wait for work would spin otherwise, in the way of those that decode and write, and on a busy
@@ -137,4 +138,5 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, _leave)
     sys.exit(128 + number)  # as shells count; unwinds the stack, so that nothing half-written is left

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from stemsplit.separation.plan import Shard
 
 _MIN_RATE, _MAX_RATE = 1_000, 768_000  # Hz; beyond these no player follows
-_MAX_JOBS = 256
+_MAX_JOBS = 60  # more than 63 cannot be waited for on Windows
 _STEMS, _FILES, _MANY = "Which stems", "Files and sound", "Many songs"  # headings of the help
 
 

@@ -1,8 +1,8 @@
 """The run of `stemsplit separate`: from what the user named to what became of it. Its options are in `separate.py`."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -42,7 +42,7 @@ class Order:
         split: how tracks are cut.
         stems: which stems, and how they are written.
         device, precision, batch_size: see `stemsplit.compute.choose`.
-        offline: whether the network may be used.
+        offline: use only what is on this machine.
         jobs: how many processes.
         shard: the share of the songs.
         to_stdout: whether the one stem goes to standard output.
@@ -129,7 +129,8 @@ class _Run:
         if not findings.songs and not findings.unreadable:
             raise StemsplitError(_nothing(order.inputs, findings))
         mine = {song.path for song in findings.songs if order.shard.holds(song)}
-        tracks = plan_tracks(findings.songs, order.template, self._found.name, output=output)
+        with self._console.busy("naming the songs"):
+            tracks = plan_tracks(findings.songs, order.template, self._found.name, output=output)
         unrecorded = {path for name, path in zip(order.inputs, self._paths, strict=True) if name == pipes.PIPE}
         tracks, missing = split_missing(
             replace(track, is_recorded=output is not None and track.path not in unrecorded)
@@ -170,15 +171,16 @@ class _Run:
     def _separate(self, tracks: list[PlannedTrack], batches: dict[str, int]) -> None:
         reports = self._begun(tracks, batches)
         try:
-            for report in reports:
-                if self._order.to_stdout and report.status == "done":
-                    pipes.pour(next(iter(report.outputs.values())))
-                self._tell(report)
+            with closing(reports):
+                for report in reports:
+                    if self._order.to_stdout and report.status == "done":
+                        pipes.pour(next(iter(report.outputs.values())))
+                    self._tell(report)
         except (KeyboardInterrupt, SystemExit):
             self._console.say("Cancelled: songs that were not finished have left no stems.")
             raise
 
-    def _begun(self, tracks: list[PlannedTrack], batches: dict[str, int]) -> Iterator[TrackReport]:
+    def _begun(self, tracks: list[PlannedTrack], batches: dict[str, int]) -> Generator[TrackReport, None, None]:
         """Load the model, and begin; what becomes of the tracks, as it comes."""
         order = self._order
         with self._console.busy(f"loading {order.model}"):
@@ -199,10 +201,9 @@ class _Run:
                 shifts=order.split.shifts,
                 offline=order.offline,
             )
-            if order.jobs == 1 or len(tracks) == 1:
+            if min(order.jobs, len(tracks)) == 1:
                 separator = load(device=order.device, listener=self._listener)
-        if order.jobs == 1 or len(tracks) == 1:
-            return separate_tracks(tracks, separator, order.stems, self._listener)
+                return separate_tracks(tracks, separator, order.stems, self._listener)
         return separate_in_jobs(tracks, load, order.stems, order.jobs, order.device, self._listener)
 
     def _tell(self, report: TrackReport) -> None:

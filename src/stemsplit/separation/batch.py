@@ -1,7 +1,7 @@
 """Many tracks through one engine: decoding ahead, writing behind, one track's failure its own."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -33,7 +33,7 @@ def separate_tracks(
     listener: Listener = ignore,
     *,
     inputs: Collection[Path] | None = None,
-) -> Iterator[TrackReport]:
+) -> Generator[TrackReport, None, None]:
     """
     Separate tracks one after another, short ones in shared batches; yield each one's report when it has ended.
 
@@ -85,6 +85,7 @@ class _Batch:
         self._tracks = tracks
         self._locked: list[PlannedTrack] = []
         self._is_disk_full = False
+        self._is_cancelled = False
         self._running: list[TrackJob] = []
         self._ended: SimpleQueue[TrackReport] = SimpleQueue()
 
@@ -109,14 +110,12 @@ class _Batch:
     def _round(self, tracks: Iterable[PlannedTrack]) -> Iterator[TrackReport]:
         try:
             with WriteBehind(_PENDING_WRITES, self._cancel) as writer:
-                supply = prefetch(self._segments(tracks, writer), 2 * self._separator.engine.compute.batch_size)
+                ahead = 2 * self._separator.engine.compute.batch_size
+                supply = prefetch(self._segments(tracks, writer), ahead, self._cancel)
                 try:
                     for segment, answer in self._separator.engine.run(supply, self._separator.indices):
                         self._join(segment, answer, writer)
                         yield from self._drain()
-                except BaseException:
-                    self._cancel()  # else closing the supply would wait for a song to be measured
-                    raise
                 finally:
                     supply.close()
             yield from self._drain()
@@ -131,6 +130,8 @@ class _Batch:
                 return
             job = TrackJob(track, self._separator, self._options, self._inputs, self._listener)
             self._running.append(job)
+            if self._is_cancelled:  # perhaps before this job was among those that are told
+                return
             try:
                 if not job.acquire():
                     self._running.remove(job)
@@ -165,6 +166,7 @@ class _Batch:
             self._ended.put(job.report)
 
     def _cancel(self) -> None:
+        self._is_cancelled = True
         for job in list(self._running):
             job.cancel()
 

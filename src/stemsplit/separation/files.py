@@ -98,6 +98,11 @@ class TrackFiles:
         return None
 
     @property
+    def has_no_lock(self) -> bool:
+        """Whether nothing keeps another process from the same track."""
+        return self._claim is not None and self._claim.has_no_lock
+
+    @property
     def record(self) -> Record | None:
         """What was known of the track before."""
         return self._record

@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -57,11 +57,12 @@ class _Task:
 
 @dataclass
 class _Worker:
-    """A process, as seen from here: the tracks that it has taken and not reported."""
+    """A process, as seen from here: the tracks that it has taken and not reported, and why it gave up, if it said."""
 
     process: BaseProcess
     connection: Connection
     tracks: dict[str, PlannedTrack] = field(default_factory=dict)
+    failure: str | None = None
 
 
 def separate_in_jobs(
@@ -71,7 +72,7 @@ def separate_in_jobs(
     jobs: int,
     device: str = "auto",
     listener: Listener = ignore,
-) -> Iterator[TrackReport]:
+) -> Generator[TrackReport, None, None]:
     """
     As `separate_tracks`, in several processes; yield each track's report when it has ended.
 
@@ -141,8 +142,10 @@ class _Pool:
                 if isinstance(message.failure, DiskFullError):
                     self._waiting.clear()
                 yield message
-            case Exception():
+            case Exception() if len(self._workers) == 1:
                 raise message
+            case Exception():
+                worker.failure = f"cannot go on: {message}"
             case _:
                 self._listener(message)
 
@@ -166,14 +169,16 @@ class _Pool:
         self._workers.remove(worker)
         worker.connection.close()
         worker.process.join()
+        why = worker.failure or (
+            f"was ended by the system (exit code {worker.process.exitcode}), perhaps for want of memory. "
+            "Try fewer --jobs."
+        )
         for track in worker.tracks.values():
-            failure = TrackError(
-                f"{shown(track.path)}: the process that was at it was ended by the system (exit code "
-                f"{worker.process.exitcode}), perhaps for want of memory. Try fewer --jobs."
-            )
+            failure = TrackError(f"{shown(track.path)}: the process that was at it {why}")
             claim = Claim(self._output, track.name)
-            if claim.acquire():
-                claim.release()  # and what it has left behind
+            with suppress(TrackError):
+                if claim.acquire():
+                    claim.release()  # and what it has left behind
             self._listener(TrackEnded(track.name, "failed"))
             yield TrackReport(track.path, track.name, "failed", {}, failure=failure)
 
@@ -181,6 +186,7 @@ class _Pool:
         """End what is still running, which clears up after itself if it can do so soon."""
         for worker in self._workers:
             worker.process.terminate()
+            worker.connection.close()  # so that it does not wait for a track
         deadline = time.monotonic() + _GRACE_SECONDS
         for worker in self._workers:
             worker.process.join(max(0.0, deadline - time.monotonic()))
@@ -191,22 +197,26 @@ class _Pool:
 
 def _work(connection: Connection, task: _Task) -> None:
     """Be a worker: the main function of its process."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), _terminate)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sending = threading.Lock()
 
     def tell(message: Event | TrackReport | Exception) -> None:
-        with sending:
+        with sending, suppress(OSError):  # nobody listens any more
             connection.send(message)
 
     def dealt() -> Iterator[PlannedTrack]:
-        while True:
-            with sending:
-                connection.send(_Request())
-            track = connection.recv()
-            if track is None:
-                return
-            yield track
+        with suppress(EOFError, OSError):
+            while True:
+                with sending:
+                    connection.send(_Request())
+                track = connection.recv()
+                if track is None:
+                    return
+                yield track
 
     try:
         device = compute.divided(task.device, task.number, task.jobs)
@@ -221,8 +231,9 @@ def _work(connection: Connection, task: _Task) -> None:
         tell(failure)
 
 
-def _terminate(*_: Any) -> None:
-    sys.exit(128 + signal.SIGTERM)
+def _terminate(number: int, _: Any) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _end_with_parent() -> None:

@@ -17,7 +17,7 @@ def expected_seconds(tracks: Sequence[PlannedTrack], excerpt: Excerpt) -> dict[s
     """
     Length of what is to be separated of every track, by its name, in seconds.
 
-    What no header tells, or what was not asked in time, counts as the mean of the others.
+    What no header tells, or what was not asked in time, counts as the mean of the others; what cannot be read, as 0.
     """
     deadline = time.monotonic() + _BUDGET_SECONDS
 
@@ -36,6 +36,6 @@ def expected_seconds(tracks: Sequence[PlannedTrack], excerpt: Excerpt) -> dict[s
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="lengths") as pool:
         known = dict(zip((track.name for track in tracks), pool.map(announced, tracks), strict=True))
-    told = [seconds for seconds in known.values() if seconds is not None]
+    told = [seconds for seconds in known.values() if seconds]
     mean = sum(told) / len(told) if told else 0.0
     return {name: mean if seconds is None else seconds for name, seconds in known.items()}

@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from stemsplit.separation.report import TrackReport
 from stemsplit.separation.walk import Song
 
 _TAGS = frozenset({"artist", "title", "album"})
+_THREADS = 4  # ffprobe takes most of its time to start
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,9 @@ def plan_tracks(
         unique.setdefault(os.path.abspath(song.path), song)  # noqa: PTH100 (a link may carry the better name)
     own: dict[str, list[TrackName]] = {}
     free: dict[str, list[TrackName]] = {}
+    tags = _tags_of(list(map(Path, unique))) if template.fields & _TAGS else {}
     for path, song in unique.items():
-        names = list(_candidates(Path(path), song.tree, template, model))
+        names = list(_candidates(Path(path), song.tree, template, model, tags.get(Path(path), {})))
         own[path], free[path] = ([], names) if output is None else _by_holder(Path(path), names, output)
     chosen: dict[str, TrackName] = {}
     taken: set[str] = set()
@@ -104,17 +107,22 @@ def _by_holder(path: Path, names: Iterable[TrackName], output: Path) -> tuple[li
     return own, free or [name]  # where others hold them all, the track that takes the last is told
 
 
-def _candidates(path: Path, tree: Sequence[str], template: NameTemplate, model: str) -> Iterator[TrackName]:
+def _candidates(
+    path: Path, tree: Sequence[str], template: NameTemplate, model: str, tags: Mapping[str, str]
+) -> Iterator[TrackName]:
     """The names that a song may have, best first."""
-    values = {"track": path.stem, "folder": path.parent.name, "model": model}
-    if template.fields & _TAGS:
-        values |= _tags(path)
+    values = {"track": path.stem, "folder": path.parent.name, "model": model, **tags}
     yield template.expand(values, tree=tree)
     values["track"] = path.name
     yield template.expand(values, tree=tree, distinct=True)
     digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()
     for length in (8, len(digest)):  # all of it where a file is called as another's fallback
         yield template.expand(values, tree=tree, distinct=True, ending=f"-{digest[:length]}")
+
+
+def _tags_of(paths: Sequence[Path]) -> dict[Path, dict[str, str]]:
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="tags") as pool:
+        return dict(zip(paths, pool.map(_tags, paths), strict=True))
 
 
 def _tags(path: Path) -> dict[str, str]:

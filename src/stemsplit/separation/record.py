@@ -50,8 +50,15 @@ class InputFile:
         return (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
 
     def has_become(self, now: "InputFile") -> bool:
-        """Whether it is the same song as `now`: by its path or, where that is gone, as a file that was moved."""
-        return self.path == now.path or (not os.path.exists(self.path) and self.is_as(now))  # noqa: PTH110
+        """Whether it is the same song as `now`: the file of that name or, where that is gone, one that was moved."""
+        if self.path == now.path:
+            return True
+        if not os.path.exists(self.path):  # noqa: PTH110
+            return self.is_as(now)
+        try:
+            return os.path.samefile(self.path, now.path)  # noqa: PTH121 (spelt otherwise, or through a link)
+        except OSError:
+            return False
 
 
 @dataclass(frozen=True)

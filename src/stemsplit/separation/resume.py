@@ -1,5 +1,6 @@
 """What a record means for a run: which tracks are done, which files may be replaced, and what is told otherwise."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ class Wanted:
             known = record.stems.get(path) if record else None
             if overwrite:
                 allowed.add(target)
-            elif known and target.exists():  # even if cut short or changed since: its name is the record's
+            elif known and os.path.lexists(target):  # even if cut short or changed since: its name is the record's
                 self._check_claim(target, known)
                 allowed.add(target)
             check_target(target, overwrite=target in allowed)

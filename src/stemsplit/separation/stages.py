@@ -18,12 +18,12 @@ class _End(Generic[T]):
         self.error = error
 
 
-def prefetch(items: Iterable[T], ahead: int) -> Generator[T, None, None]:
+def prefetch(items: Iterable[T], ahead: int, cancel: Callable[[], None] = lambda: None) -> Generator[T, None, None]:
     """
     Yield `items`, produced on a thread of their own that runs at most `ahead` items in advance.
 
-    What the producer raises is raised here, in its place in the stream. Closing the generator stops the
-    producer, closes its generator and waits for it.
+    What the producer raises is raised here, in its place in the stream. Closing the generator, or an interruption
+    while it waits, stops the producer, calls `cancel` to cut it short, closes its generator and waits for it.
     """
     buffer: queue.Queue[T | _End[T]] = queue.Queue(ahead)
     closed, ended = threading.Event(), threading.Event()
@@ -53,16 +53,20 @@ def prefetch(items: Iterable[T], ahead: int) -> Generator[T, None, None]:
 
     thread = threading.Thread(target=produce, name="prefetch", daemon=True)
     thread.start()
+    is_at_end = False
     try:
         while True:
             item = buffer.get()
             if isinstance(item, _End):
+                is_at_end = True
                 if item.error is not None:
                     raise item.error
                 return
             yield item
     finally:
         closed.set()
+        if not is_at_end:
+            cancel()
         ended.wait()
 
 

@@ -30,9 +30,9 @@ class TrackJob:
     """
     One input file from the plan to its report.
 
-    Three threads carry every stretch of audio, one after another: `segments` reads, `join` computes, and
-    `write`, `finish` and `fail` write, for which the mixture is decoded once more if stems have it in them. The last
-    three belong to one thread; `report` is there when it has ended.
+    Three threads carry every stretch of audio, one after another: `segments` reads, `join` computes, and `write`,
+    `finish`, `fail` and `skip` write, for which the mixture is decoded once more if stems have it in them. These four
+    belong to one thread; `report` is there when it has ended.
     No stem may replace one of `inputs` (absolute paths), the songs of the same command.
     """
 
@@ -80,6 +80,8 @@ class TrackJob:
         self._done_before = self._files.look()
         if self._done_before is not None:
             return
+        if self._files.has_no_lock:
+            self._warn("This disk knows no locks: do not have two stemsplits write to one folder of it at once.")
         self._check_targets()
         with open_audio(self.track.path, self._options.excerpt) as reader:
             mixture = Mixture.measured(reader, self._separator.sample_rate, self._cancelled)

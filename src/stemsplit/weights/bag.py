@@ -26,7 +26,7 @@ from stemsplit.weights.hub import fetch, fetch_definition
 from stemsplit.weights.identity import ModelIdentity, published_identity
 from stemsplit.weights.integrity import flaw_of, sha256_of
 
-__all__ = ["Bag", "FoundModel", "find_model", "load_bag"]
+__all__ = ["Bag", "FoundModel", "find_model", "identify", "load_bag"]
 
 _CHECKSUM = re.compile(r".+-([0-9a-f]{8})")  # stem of a legacy file, behind the signature
 _REVISION_DIGITS = 16
