@@ -13,8 +13,10 @@ import pytest
 from cli.program import PROGRAM, SECONDS, Result, assert_one_sentence
 from cli.test_batches import make_songs, read_terminal
 from stemsplit.cli import progress
+from stemsplit.cli.console import Console
 from stemsplit.cli.progress import Amount, clock
 from stemsplit.events import RunPlanned, TrackEnded, TrackProgress, TrackStarted
+from stemsplit.separation.report import TrackReport
 
 Split = Callable[..., Result]
 
@@ -28,11 +30,23 @@ def songs(here: Path) -> Path:
 
 
 def test_lines_where_there_is_no_terminal(songs: Path, split: Split) -> None:
-    first, *middle, told, failure = split("Music").err.splitlines()
+    first, *_, told, failure = split("Music").err.splitlines()
     assert first == "3 songs to split, 0:00 of audio."
-    assert any(re.fullmatch(r"About 0:0\d for the rest\.", line) for line in middle)
     assert told == "3 songs: 2 done, 1 failed:"
     assert failure.startswith("  Music/bad.wav: ")
+
+
+def test_after_the_first_song_it_is_told_how_long_the_rest_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console("human", "plain")
+    events = (RunPlanned({"a": 10.0, "b": 30.0, "c": 1.0}), TrackStarted("a", 10.0), TrackEnded("a", "done"))
+    for event in events:
+        console.listen(event)
+    for track in ("a", "b"):
+        outputs = {"drums": Path(track, "drums.wav").absolute()}
+        console.report(TrackReport(Path(f"{track}.wav"), track, "done", outputs, audio_seconds=10.0, seconds=1.0))
+    first, left, second = capsys.readouterr().err.splitlines()
+    assert (first[:3], second[:3]) == ("a: ", "b: ")
+    assert re.fullmatch(r"About \d:\d\d for the rest\.", left)
 
 
 @pytest.mark.parametrize("options", [[], ["--progress", "plain"]])

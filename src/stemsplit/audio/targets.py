@@ -35,16 +35,16 @@ def telling(target: Path) -> Iterator[None]:
         kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else EncodeError
         raise kind(f"{shown(target)}: cannot be written: {reason(error)}.") from error
     except soundfile.LibsndfileError as error:
-        raise _encode_error(target, f"{error}). Choose another format.") from error
+        raise _encode_error(target, error, "Choose another format.") from error
     except FfmpegError as error:
-        raise _encode_error(target, f"{error}). Check the disk and try again.") from error
+        raise _encode_error(target, error, "Check the disk and try again.") from error
 
 
-def _encode_error(target: Path, why: str) -> EncodeError:
+def _encode_error(target: Path, error: Exception, remedy: str) -> EncodeError:
     with suppress(OSError):
         if shutil.disk_usage(target.parent).free < _FULL_BYTES:
             return DiskFullError(f"{shown(target)}: cannot be written: {reason(OSError(errno.ENOSPC, ''))}.")
-    return EncodeError(f"{shown(target)}: cannot be encoded ({why}")
+    return EncodeError(f"{shown(target)}: cannot be encoded ({error}). {remedy}")
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:

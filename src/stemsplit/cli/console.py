@@ -20,7 +20,7 @@ from rich.console import Console as RichConsole
 from rich.text import Text
 
 from stemsplit.audio.faults import reason, shown
-from stemsplit.cli.progress import Amount, Bars, Display, JsonLines, Lines, Nothing, clock
+from stemsplit.cli.progress import Amount, Bars, Display, JsonLines, Lines, clock
 from stemsplit.errors import OutputError, StemsplitError
 from stemsplit.events import Event, RunEnded, RunPlanned, TrackWaiting, Warned
 from stemsplit.separation.report import TrackReport
@@ -73,7 +73,7 @@ class Console:
         if progress == "json":
             return JsonLines(self._put)
         if self.mode == "quiet" or progress == "none" or (self.mode == "json" and progress == "auto"):
-            return Nothing()
+            return Display()
         if progress == "auto" and self._talk.is_terminal:
             return Bars(self._talk, self._amount)
         return Lines(self._line, self._amount)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Protocol
 
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
@@ -24,8 +23,61 @@ from stemsplit.events import (
 _LINE_SECONDS = 30.0  # between two lines of progress
 
 
-class Display(Protocol):
-    """Draws events."""
+class Amount:
+    """
+    How much of all songs is done, and when the rest will be.
+
+    Attributes:
+        songs: how many were planned to be separated.
+        ended: how many of them have ended.
+        done, total: seconds of audio that are separated, and in all.
+    """
+
+    def __init__(self) -> None:
+        self.songs = self.ended = 0
+        self.done = self.total = 0.0
+        self._expected: dict[str, float] = {}
+        self._done: dict[str, float] = {}
+        self._began: float | None = None
+
+    def count(self, event: Event) -> None:
+        """Take notice of an event."""
+        match event:
+            case RunPlanned(seconds):
+                self.songs = len(seconds)
+                for track, length in seconds.items():
+                    self._expect(track, length)
+            case TrackStarted(track, length):
+                self._began = self._began or time.monotonic()
+                self._expect(track, length)
+            case TrackProgress(track, done):
+                self._reach(track, done)
+            case TrackEnded(track, "done"):
+                self.ended += 1
+                self._reach(track, self._expected.get(track, 0.0))
+            case TrackEnded(track):  # it takes no more time, nor has it taken what its length would
+                self.ended += track in self._expected
+                self._reach(track, 0.0)
+                self._expect(track, 0.0)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the rest will take, None as long as nothing is known."""
+        if self._began is None or self.done <= 0:
+            return None
+        return max(0.0, self.total - self.done) / self.done * (time.monotonic() - self._began)
+
+    def _expect(self, track: str, seconds: float) -> None:
+        self.total += seconds - self._expected.get(track, 0.0)
+        self._expected[track] = seconds
+
+    def _reach(self, track: str, seconds: float) -> None:
+        self.done += seconds - self._done.get(track, 0.0)
+        self._done[track] = seconds
+
+
+class Display:
+    """Draws events: this one draws nothing, those that inherit it do."""
 
     def start(self) -> None:
         """Begin to draw."""
@@ -39,73 +91,10 @@ class Display(Protocol):
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
         """Show that something of unknown length goes on."""
-
-
-class Amount:
-    """
-    How much of all songs is done, in seconds of audio, and when the rest will be.
-
-    Attributes:
-        songs: how many were planned to be separated.
-        ended: how many of them have ended.
-    """
-
-    def __init__(self) -> None:
-        self.songs = self.ended = 0
-        self._expected: dict[str, float] = {}
-        self._done: dict[str, float] = {}
-        self._began: float | None = None
-
-    def count(self, event: Event) -> None:
-        """Take notice of an event."""
-        match event:
-            case RunPlanned(seconds):
-                self._expected = dict(seconds)
-                self.songs = len(seconds)
-            case TrackStarted(track, length):
-                self._began = self._began or time.monotonic()
-                self._expected[track] = length
-            case TrackProgress(track, done):
-                self._done[track] = done
-            case TrackEnded(track, status):
-                self.ended += track in self._expected
-                self._done[track] = self._expected.setdefault(track, 0.0)
-                if status != "done":  # it takes no more time, nor has it taken what its length would
-                    self._expected[track] = self._done[track] = 0.0
-
-    @property
-    def done(self) -> float:
-        """Seconds of audio that are separated."""
-        return sum(self._done.values())
-
-    @property
-    def total(self) -> float:
-        """Seconds of audio in all."""
-        return max(self.done, sum(self._expected.values()))
-
-    @property
-    def left(self) -> float | None:
-        """Seconds that the rest will take, None as long as nothing is known."""
-        if self._began is None or not self.done:
-            return None
-        return (self.total - self.done) / self.done * (time.monotonic() - self._began)
-
-
-class Nothing:
-    """Draws nothing."""
-
-    def start(self) -> None: ...  # noqa: D102
-
-    def stop(self) -> None: ...  # noqa: D102
-
-    def show(self, event: Event) -> None: ...  # noqa: D102
-
-    @contextmanager
-    def busy(self, what: str) -> Iterator[None]:  # noqa: D102
         yield
 
 
-class Bars(Nothing):
+class Bars(Display):
     """One bar for all songs, if there are several, and one for each that is on its way."""
 
     def __init__(self, talk: RichConsole, amount: Amount) -> None:
@@ -172,7 +161,7 @@ class Bars(Nothing):
             self._progress.remove_task(self._tasks.pop(name))
 
 
-class Lines(Nothing):
+class Lines(Display):
     """A line now and then, for what is not a terminal."""
 
     def __init__(self, say: Callable[[str], None], amount: Amount) -> None:
@@ -190,7 +179,7 @@ class Lines(Nothing):
             self._say(f"{songs}{clock(self._amount.done)}/{clock(self._amount.total)}{soon}")
 
 
-class JsonLines(Nothing):
+class JsonLines(Display):
     """Every event as one JSON object on a line."""
 
     def __init__(self, put: Callable[[str], None]) -> None:

@@ -15,13 +15,13 @@ from stemsplit.cli.progress import clock
 from stemsplit.cli.slips import check_words
 from stemsplit.errors import DiskFullError, StemsplitError, UsageError
 from stemsplit.events import RunPlanned
-from stemsplit.separation.files import split_done
 from stemsplit.separation.lengths import expected_seconds
 from stemsplit.separation.naming import FIELDS, NameTemplate
 from stemsplit.separation.options import SplitOptions, StemOptions
 from stemsplit.separation.plan import PlannedTrack, Shard, plan_tracks, split_missing
 from stemsplit.separation.report import TrackReport
 from stemsplit.separation.resume import earlier_batches
+from stemsplit.separation.track_files import split_done
 from stemsplit.separation.walk import Findings, find_songs
 from stemsplit.weights.catalog import CatalogEntry
 from stemsplit.weights.find import FoundModel, find_model

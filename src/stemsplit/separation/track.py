@@ -16,7 +16,6 @@ from stemsplit.audio.tags import TAGGABLE, Tags, read_tags
 from stemsplit.audio.writer import TrackWriter, WrittenTrack
 from stemsplit.errors import DecodeError, EncodeError, TrackError
 from stemsplit.events import Listener, TrackEnded, TrackProgress, TrackStarted, Warned
-from stemsplit.separation.files import TrackFiles
 from stemsplit.separation.mixture import Mixture, original
 from stemsplit.separation.options import StemOptions
 from stemsplit.separation.plan import PlannedTrack
@@ -24,6 +23,7 @@ from stemsplit.separation.report import TrackReport
 from stemsplit.separation.segments import OverlapAdd, Segment, cut
 from stemsplit.separation.separator import Separator
 from stemsplit.separation.stems import StemSink
+from stemsplit.separation.track_files import TrackFiles
 
 
 class TrackJob:

@@ -71,6 +71,7 @@ def find_songs(inputs: Iterable[Path], output: Path | None = None) -> Findings:
 class _Walk:
     def __init__(self, output: Path | None) -> None:
         self._output = output
+        self._output_identity = _identity(output) if output else None
         self._found = Findings()
         self._songs: set[str] = set()
         self._entered: set[tuple[int, int]] = set()
@@ -131,7 +132,7 @@ class _Walk:
 
     def _to_search(self, path: Path) -> list[Path]:
         """The folder, unless stems are written to it."""
-        if self._output is not None and _identity(path) == _identity(self._output) is not None:
+        if self._output_identity is not None and _identity(path) == self._output_identity:
             return []
         if os.path.isdir(path / FOLDER):  # noqa: PTH112
             self._found.outputs.append(path)
