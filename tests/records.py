@@ -25,7 +25,9 @@ def making(**changes: Any) -> Making:
 
 def stem(name: str = "vocals", **changes: Any) -> RecordedStem:
     """One file of 100 bytes that is a source as it is."""
-    return replace(RecordedStem(name, Definition({name: 1.0}), 10, 100, 0.0, MAKING), **changes)
+    return replace(
+        RecordedStem(name, Definition({name: 1.0}), 10, 100, 1_700_000_000_000_000_000, 0.0, MAKING), **changes
+    )
 
 
 def record(

@@ -176,7 +176,24 @@ def test_a_stem_cut_short_comes_back(song: Path, here: Path, split: Split) -> No
     before = stem_bytes(here / "separated/song")
     os.truncate(here / "separated/song/drums.wav", 100)
     assert split("song.wav").code == 0
-    assert stem_bytes(here / "separated/song") == before
+    cut = {"drums (changed).wav": before["drums.wav"][:100]}
+    assert stem_bytes(here / "separated/song") == before | cut
+
+
+@pytest.mark.parametrize("is_longer", [True, False])
+def test_a_stem_that_somebody_has_changed_is_kept(is_longer: bool, song: Path, here: Path, split: Split) -> None:
+    assert split("song.wav").code == 0
+    edited = here / "separated/song/bass.wav"
+    before = stem_bytes(edited.parent)
+    content = before["bass.wav"][:-8] + b"my edits" + b"!" * is_longer
+    edited.write_bytes(content)
+    (here / "separated/song/drums.wav").unlink()
+    result = split("song.wav", "--json")
+    assert (result.code, result.report["status"]) == (0, "done")
+    (warning,) = result.report["warnings"]
+    assert warning == "separated/song/bass.wav: was changed since it was made, so it is kept as bass (changed).wav."
+    assert stem_bytes(edited.parent) == {**before, "bass (changed).wav": content}
+    assert split("song.wav", "--json").report["status"] == "skipped"
 
 
 def test_a_later_run_adds_stems_to_the_record(song: Path, here: Path, split: Split) -> None:

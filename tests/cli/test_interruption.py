@@ -74,8 +74,9 @@ def test_while_separating(number: signal.Signals, code: int, here: Path, small: 
     planned, finished, rest, cancelled = err.splitlines()
     assert planned.startswith("2 songs to split, 1:00 of audio")
     assert finished.startswith("short: ")
-    assert re.fullmatch(r"About [0-9:]+ for the rest\.", rest)
+    assert re.fullmatch(r"About [0-9:]+ for the other song\.", rest)
     assert cancelled.startswith("Cancelled")
+    assert cancelled.endswith("1 of 2 songs are done; the same command goes on from here.")
     assert tracks_in(out) == {"short"}
     assert {path.name for path in (out / "short").iterdir()} == {"drums.wav", "bass.wav", "other.wav", "vocals.wav"}
 

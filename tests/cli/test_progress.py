@@ -46,7 +46,7 @@ def test_after_the_first_song_it_is_told_how_long_the_rest_takes(capsys: pytest.
         console.report(TrackReport(Path(f"{track}.wav"), track, "done", outputs, audio_seconds=10.0, seconds=1.0))
     first, left, second = capsys.readouterr().err.splitlines()
     assert (first[:3], second[:3]) == ("a: ", "b: ")
-    assert re.fullmatch(r"About \d:\d\d for the rest\.", left)
+    assert re.fullmatch(r"About \d:\d\d for the other 2 songs\.", left)
 
 
 @pytest.mark.parametrize("options", [[], ["--progress", "plain"]])

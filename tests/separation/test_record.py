@@ -70,7 +70,7 @@ MAKINGS = st.builds(
     audio_seconds=st.none() | NUMBERS,
     seconds=st.none() | NUMBERS,
 )
-STEMS = st.builds(RecordedStem, TEXT, DEFINITIONS, SIZES, SIZES, NUMBERS, MAKINGS)
+STEMS = st.builds(RecordedStem, TEXT, DEFINITIONS, SIZES, SIZES, SIZES, st.floats(-200, 0), MAKINGS)
 INSIDE = PATHS.filter(lambda path: not path.startswith("/") and ".." not in path.split("/"))
 RECORDS = st.builds(Record, TEXT, INPUTS, st.booleans(), st.dictionaries(INSIDE, STEMS, max_size=3))
 

@@ -1,10 +1,12 @@
 """Final names of stems, and their folders: whether they may be written, and what the system says against it."""
 
 import errno
+import os
 import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import soundfile
@@ -71,6 +73,16 @@ def check_space(folder: Path, needed: float, track: str) -> None:
             f"{shown(folder)}: the stems of {track} need {needed / 1e6:,.1f} MB and {free / 1e6:,.1f} MB are free. "
             "Free some space or choose another output folder."
         )
+
+
+def set_aside(path: Path) -> Path:
+    """Give a file that is about to be replaced a name that is free beside it; that name."""
+    names = (
+        path.with_name(f"{path.stem} (changed{number}){path.suffix}") for number in ("", *map(" {}".format, count(2)))
+    )
+    free = next(name for name in names if not os.path.lexists(name))
+    path.rename(free)
+    return free
 
 
 def publish(parts: Mapping[Path, Path], replace: Collection[Path]) -> None:

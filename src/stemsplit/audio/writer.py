@@ -28,11 +28,12 @@ _BUNDLE = ""  # stands among the stems' names for the file that holds all of the
 
 @dataclass(frozen=True, slots=True)
 class WrittenStem:
-    """A stem that is on the disk, whole, under its final name; `size` is in bytes."""
+    """A stem that is on the disk, whole, under its final name; `size` is in bytes, `mtime_ns` its time."""
 
     path: Path
     frames: int
     size: int
+    mtime_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +173,11 @@ class TrackWriter:
                 frames = self._close_encoders()
                 warnings = self._dress()
                 self._check_cancelled()
-                sizes = {target: part.stat().st_size for part, target in self._finished().items()}
-                stems = {stem: WrittenStem(path, frames[stem], sizes[path]) for stem, path in self._targets.items()}
+                stats = {target: part.stat() for part, target in self._finished().items()}
+                stems = {
+                    stem: WrittenStem(path, frames[stem], stats[path].st_size, stats[path].st_mtime_ns)
+                    for stem, path in self._targets.items()
+                }
                 written = WrittenTrack(20 * log10(self._gain), stems, warnings)
                 before(written)
                 publish(self._finished(), self._replace)

@@ -94,6 +94,8 @@ def program() -> None:
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # what cannot even be told, as on a full stderr
+        code = _FAILURE_EXIT
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):  # closed, full, or not there: whoever wrote to it knows
             stream.flush()
@@ -134,6 +136,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
+    with suppress(OSError):
+        os.write(2, b"Ended at once. The next run clears up.\n")
     os._exit(128 + number)
 
 

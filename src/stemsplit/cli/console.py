@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
@@ -19,13 +19,16 @@ from typing import Any, ClassVar, Literal, Self
 from rich.console import Console as RichConsole
 from rich.text import Text
 
+from stemsplit.audio.extensions import looks_like_audio
 from stemsplit.audio.faults import reason, shown
 from stemsplit.cli.progress import Amount, Bars, Display, JsonLines, Lines, clock
-from stemsplit.errors import OutputError, StemsplitError
-from stemsplit.events import Event, RunEnded, RunPlanned, TrackWaiting, Warned
+from stemsplit.errors import OutputError, StemsplitError, UsageError
+from stemsplit.events import Event, RunEnded, TrackWaiting, Warned
 from stemsplit.separation.report import TrackReport
 
 Mode = Literal["human", "json", "quiet"]
+_UNHEARD = (OSError, ValueError, AttributeError)  # stderr is full, closed or not there: the work goes on
+
 ProgressMode = Literal["auto", "none", "plain", "json"]
 
 
@@ -64,8 +67,12 @@ class Console:
         self._is_json = progress == "json"
         self._display = self._chosen(progress)
         if log is not None:
+            if looks_like_audio(log):
+                raise UsageError(f"--log {shown(log)}: is called as a song is. Write a name such as splitting.log.")
             try:
                 log.open("a", encoding="utf-8").close()
+            except FileNotFoundError as error:
+                raise OutputError(f"--log {shown(log)}: cannot be written: its folder is not there.") from error
             except OSError as error:
                 raise OutputError(f"--log {shown(log)}: cannot be written: {reason(error)}.") from error
 
@@ -98,8 +105,6 @@ class Console:
             return
         self._display.show(event)
         match event:
-            case RunPlanned():
-                self._write_log(f"planned: {len(event.seconds)} songs, {clock(sum(event.seconds.values()))}")
             case TrackWaiting(track):
                 self.say(f"{track}: another stemsplit is at it; waiting for it.")
 
@@ -114,7 +119,7 @@ class Console:
         if self.mode == "json":
             self.data(report.to_json())
         if report.error is not None:
-            self.error(report.error)
+            self.error(report.error, report.track)
         elif report.status == "done" and report.seconds:
             place = place or f"in {_shared_place(list(report.outputs.values()))}"
             speed = (report.audio_seconds or 0) / report.seconds
@@ -156,11 +161,11 @@ class Console:
         """A warning, unless quiet."""
         self._warn(Warned(message))
 
-    def error(self, message: str) -> None:
-        """An error, in every mode."""
+    def error(self, message: str, track: str | None = None) -> None:
+        """An error, in every mode; `track`: the one it is about, if any."""
         self._write_log(f"error: {message}")
         if self._is_json:
-            self._put(json.dumps({"event": "error", "message": message}))
+            self._put(json.dumps({"event": "error", "message": message, "track": track}))
         else:
             self._line(f"error: {message}", "red")
 
@@ -188,7 +193,8 @@ class Console:
     def _tell_time_left(self) -> None:
         """After the first song, how long the others will take."""
         if not self._is_time_told and self._amount.left and self._amount.ended < self._amount.songs:
-            self.say(f"About {clock(self._amount.left)} for the rest.")
+            others = self._amount.songs - self._amount.ended
+            self.say(f"About {clock(self._amount.left)} for the other {f'{others} songs' if others > 1 else 'song'}.")
         self._is_time_told = True
 
     def _warn(self, warned: Warned) -> None:
@@ -200,13 +206,14 @@ class Console:
 
     def _put(self, text: str) -> None:
         """A line for programs on stderr, whole even where threads speak at once."""
-        with self._logging:
+        with self._logging, suppress(*_UNHEARD):
             sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
 
     def _line(self, message: str, style: str = "") -> None:
         # A Text, not markup: file names may hold brackets.
-        self._talk.print(Text(_printable(message), style=style))
+        with suppress(*_UNHEARD):
+            self._talk.print(Text(_printable(message), style=style))
 
     def _write_log(self, message: str) -> None:
         if self._log is None:

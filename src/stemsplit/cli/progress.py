@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from stemsplit.events import (
@@ -20,6 +21,7 @@ from stemsplit.events import (
     TrackStarted,
 )
 
+_REST_WIDTH = 62  # columns of a bar and its numbers
 _LINE_SECONDS = 30.0  # between two lines of progress
 
 
@@ -101,10 +103,11 @@ class Bars(Display):
         self._amount = amount
         self._tasks: dict[str, TaskID] = {}
         self._overall: TaskID | None = None
+        name_width = max(12, talk.width - _REST_WIDTH)
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            _AmountColumn(),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=name_width)),
+            BarColumn(bar_width=20),
+            _AmountColumn(table_column=Column(no_wrap=True)),
             console=talk,
             transient=True,
             redirect_stdout=False,

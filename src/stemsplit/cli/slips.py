@@ -16,6 +16,8 @@ def check_words(inputs: Sequence[str], sources: Sequence[str]) -> None:
     Raises:
         UsageError: for a name without quotes, a link, a pasted dash, and a stem behind a space.
     """
+    if "" in inputs:
+        raise UsageError('"" names no file. In a script, an unset variable or an empty line gives that.')
     missing = [word for word in inputs if word != "-" and not exists(word)]  # noqa: PTH110
     joined = " ".join(inputs)
     if len(inputs) > 1 and missing and isfile(joined):  # noqa: PTH113

@@ -94,6 +94,7 @@ class _Run:
         self._reports: list[TrackReport] = []
         self._lengths: dict[str, float] = {}
         self._stems = 0
+        self._ended: list[TrackReport] = []  # before any work
 
     def run(self) -> bool:
         findings, tracks = self._planned()
@@ -108,10 +109,10 @@ class _Run:
             for report in ended:
                 self._tell(report)
         self._announce(findings, tracks)
-        begun = len(self._reports)
+        self._ended = list(self._reports)
         if tracks:
             self._separate(tracks, batches)
-        left = len(tracks) - (len(self._reports) - begun)
+        left = len(tracks) - (len(self._reports) - len(self._ended))
         self._console.summary([self._spoken.report(report) for report in self._reports], left)
         if len(tracks) > 1 and any(isinstance(report.failure, DiskFullError) for report in self._reports):
             self._console.error(self._space_for(tracks))
@@ -163,7 +164,9 @@ class _Run:
         failed = sum(report.status == "failed" for report in self._reports)
         passed_over = findings.others + findings.hidden + findings.repeated + findings.stems
         if len(tracks) + len(self._reports) > 1 or passed_over:
-            console.say(_plan(findings, len(tracks), len(skipped), sum(self._lengths.values())))
+            shard = self._order.shard
+            share = f"Share {shard.index} of {shard.count}: " if shard.count > 1 else ""
+            console.say(share + _plan(findings, len(tracks), len(skipped), sum(self._lengths.values())))
         elif skipped:
             console.say(f"{skipped[0].track}: all stems are there. --overwrite makes them anew.")
         console.listen(RunPlanned(self._lengths, len(skipped), failed, passed_over))
@@ -177,7 +180,11 @@ class _Run:
                         pipes.pour(next(iter(report.outputs.values())))
                     self._tell(report)
         except (KeyboardInterrupt, SystemExit):
-            self._console.say("Cancelled: songs that were not finished have left no stems.")
+            done = sum(report.status != "failed" for report in self._reports)
+            told = f" {done} of {len(tracks) + len(self._ended)} songs are done; the same command goes on from here."
+            self._console.say(
+                f"Cancelled: songs that were not finished have left no stems.{told if len(tracks) > 1 else ''}"
+            )
             raise
 
     def _begun(self, tracks: list[PlannedTrack], batches: dict[str, int]) -> Generator[TrackReport, None, None]:

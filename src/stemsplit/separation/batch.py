@@ -95,17 +95,22 @@ class _Batch:
 
         Nothing is held while one is waited for, so that two processes never wait for each other.
         """
-        tracks = self._tracks
+        tracks, rounds = self._tracks, 0
         while True:
             self._locked = []
-            yield from self._round(tracks)
+            try:
+                yield from self._round(tracks)
+            except (KeyboardInterrupt, SystemExit):
+                yield from self._drain()
+                raise
             if not self._locked or self._is_disk_full:
                 return
-            if self._tracks is tracks:
-                for track in self._locked:
+            tracks, rounds = self._locked, rounds + 1
+            if rounds == 2:  # most were done by the other one long since
+                for track in tracks:
                     self._listener(TrackWaiting(track.name))
-            tracks = self._locked
-            time.sleep(_POLL_SECONDS)
+            if rounds > 1:
+                time.sleep(_POLL_SECONDS)
 
     def _round(self, tracks: Iterable[PlannedTrack]) -> Iterator[TrackReport]:
         try:
@@ -160,7 +165,7 @@ class _Batch:
         action()
         if job.report is not None and job in self._running:
             self._running.remove(job)
-            for other in list(self._running):
+            for other in list(self._running) if job.report.status == "done" else ():
                 other.follow()
             self._is_disk_full |= isinstance(job.report.failure, DiskFullError)
             self._ended.put(job.report)

@@ -169,6 +169,8 @@ class _Pool:
         self._workers.remove(worker)
         worker.connection.close()
         worker.process.join()
+        if worker.process.exitcode == 0 and not worker.failure:  # a full disk: what it was dealt was not begun
+            return
         why = worker.failure or (
             f"was ended by the system (exit code {worker.process.exitcode}), perhaps for want of memory. "
             "Try fewer --jobs."
@@ -196,7 +198,14 @@ class _Pool:
 
 
 def _work(connection: Connection, task: _Task) -> None:
-    """Be a worker: the main function of its process."""
+    """Be a worker: the main function of its process, which ends with it, without taking torch down in good order."""
+    try:
+        _separate(connection, task)
+    finally:
+        os._exit(0)
+
+
+def _separate(connection: Connection, task: _Task) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP

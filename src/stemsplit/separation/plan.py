@@ -5,13 +5,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from stemsplit.audio.faults import check_exists
 from stemsplit.audio.tags import read_tags
 from stemsplit.errors import DecodeError, RecordError, UsageError
 from stemsplit.separation.naming import DEFAULT_TEMPLATE, NameTemplate, TrackName, folded
-from stemsplit.separation.record import InputFile, read_record
+from stemsplit.separation.record import InputFile, read_record, records_in
 from stemsplit.separation.report import TrackReport
 from stemsplit.separation.walk import Song
 
@@ -69,6 +69,8 @@ def plan_tracks(
         own[path], free[path] = ([], names) if output is None else _by_holder(Path(path), names, output)
     chosen: dict[str, TrackName] = {}
     taken: set[str] = set()
+    if output is not None and any(not name.place for names in free.values() for name in names[:1]):
+        _leave_shared(free, own, output)
     for possible in (own, free):
         for path in [path for path in unique if path not in chosen]:
             name = next((name for name in possible[path] if taken.isdisjoint(_claims(name))), None)
@@ -105,6 +107,22 @@ def _by_holder(path: Path, names: Iterable[TrackName], output: Path) -> tuple[li
         own += [name] * is_own
         free += [name] * (record is None or is_own)
     return own, free or [name]  # where others hold them all, the track that takes the last is told
+
+
+def _leave_shared(free: dict[str, list[TrackName]], own: dict[str, list[TrackName]], output: Path) -> None:
+    """Where the template is the stem alone, take away names whose files the record of another song names."""
+    holders = [(record, {PurePosixPath(path).parent for path in record.stems}) for record in records_in(output)]
+    for path in free:
+        free[path] = [
+            name
+            for name in free[path]
+            if name.place
+            or name in own[path]
+            or not any(
+                record.track != name.name and PurePosixPath(name.path("any", "").parent) in folders
+                for record, folders in holders
+            )
+        ]
 
 
 def _candidates(

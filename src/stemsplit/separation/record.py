@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from math import isfinite
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 from typing import Any, Self, TypeVar
 
 from stemsplit.audio.faults import shown
@@ -22,6 +23,9 @@ FOLDER = ".stemsplit"
 SCHEMA = 1
 
 T = TypeVar("T")
+
+_MAX_BYTES = 16 * 2**20  # of a record; usually some thousand
+_LOWEST_GAIN_DB = -300.0  # of the largest float there is
 
 _NO_RECORD = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError)
 
@@ -127,7 +131,7 @@ class RecordedStem:
     Attributes:
         stem: its name.
         definition: what it is.
-        frames, size: its length, and its bytes.
+        frames, size, mtime_ns: its length, its bytes, and when it was written.
         gain_db: the common gain of the stems that were made with it.
         making: how it was made.
         is_whole: whether it has its name; else it is about to get it.
@@ -137,6 +141,7 @@ class RecordedStem:
     definition: Definition
     frames: int
     size: int
+    mtime_ns: int
     gain_db: float
     making: Making
     is_whole: bool = True
@@ -230,17 +235,25 @@ def write_record(root: Path, record: Record) -> None:
         raise
 
 
+def records_in(root: Path) -> Iterator[Record]:
+    """All records in an output folder that this version understands."""
+    for path in sorted((root / FOLDER).rglob("*.json")):
+        with suppress(RecordError):
+            if record := _read(path):
+                yield record
+
+
 def outputs_recorded_in(root: Path) -> Iterator[Path]:
     """Every file that the records in an output folder name."""
     for path in sorted((root / FOLDER).rglob("*.json")):
         with suppress(*_NO_RECORD):  # it names none then
-            stems = json.loads(path.read_text(encoding="utf-8"))["stems"]  # in newer ones expected to be alike
+            stems = json.loads(_text(path))["stems"]  # in newer ones expected to be alike
             yield from (root / name for name in [_inside(stem["path"]) for stem in stems])
 
 
 def _read(path: Path) -> Record | None:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(_text(path))
         schema = values["schema"]
         if schema == SCHEMA:
             return Record.from_json(values)
@@ -252,6 +265,14 @@ def _read(path: Path) -> Record | None:
             "choose another output folder."
         )
     return None
+
+
+def _text(path: Path) -> str:
+    """What is in a regular file of a sensible size."""
+    status = path.stat()
+    if not S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
+        raise ValueError(f"{path} is no record")
+    return path.read_text(encoding="utf-8")
 
 
 def _making(values: Mapping[str, Any]) -> Making:
@@ -275,8 +296,9 @@ def _making(values: Mapping[str, Any]) -> Making:
 
 def _stem(values: Mapping[str, Any], makings: Sequence[Making]) -> RecordedStem:
     number = _of(int, values["making"])
-    if number < 0:
-        raise ValueError("there is no such making")
+    gain_db = _of(float, values["gain_db"])
+    if number < 0 or not _LOWEST_GAIN_DB < gain_db <= 0:
+        raise ValueError("there is no such making, or no such gain")
     return RecordedStem(
         stem=_of(str, values["stem"]),
         definition=Definition(
@@ -285,7 +307,8 @@ def _stem(values: Mapping[str, Any], makings: Sequence[Making]) -> RecordedStem:
         ),
         frames=_of(int, values["frames"]),
         size=_of(int, values["size"]),
-        gain_db=_of(float, values["gain_db"]),
+        mtime_ns=_of(int, values["mtime_ns"]),
+        gain_db=gain_db,
         making=makings[number],
         is_whole=_of(bool, values["is_whole"]),
     )

@@ -78,6 +78,15 @@ class Wanted:
                 f"replace it, or {_KEEP_BOTH} or another output folder to keep both."
             )
 
+    def changed(self, record: Record | None) -> list[Path]:
+        """Those that somebody has changed since they were written: they are not to be lost."""
+        known = record.stems if record else {}
+        return [
+            self.root / path
+            for path in self.files
+            if path in known and known[path].is_whole and _is_changed(self.root / path, known[path])
+        ]
+
     def gain_limit_db(self, record: Record | None) -> float:
         """The gain of stems that were made in the same way and stay: what is added to them must not be louder."""
         return min((stem.gain_db for stem in self._staying(record)), default=0.0)
@@ -148,6 +157,14 @@ def earlier_batches(records: Iterable[Record]) -> dict[str, int]:
         for making in (stem.making for stem in record.stems.values())
         if making.device and making.batch_size and making.is_batch_auto
     }
+
+
+def _is_changed(path: Path, known: RecordedStem) -> bool:
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) != (known.size, known.mtime_ns)
 
 
 def has_size(path: Path, size: int) -> bool:

@@ -115,6 +115,8 @@ class TrackJob:
         with self._failing():
             written = self._sink.finish(self._claim_names)
             self._files.note_done()
+            for path, name in self._files.kept.items():
+                self._warn(f"{shown(path)}: was changed since it was made, so it is kept as {shown(Path(name.name))}.")
             for warning in written.warnings:
                 self._warn(warning)
             if apart := self._files.apart(written.gain_db):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stemsplit.audio.excerpt import WHOLE
 from stemsplit.audio.faults import reason, shown
-from stemsplit.audio.targets import hidden, telling
+from stemsplit.audio.targets import hidden, set_aside, telling
 from stemsplit.audio.writer import WrittenTrack
 from stemsplit.compute import Compute
 from stemsplit.errors import DecodeError, RecordError, TrackError
@@ -36,6 +36,9 @@ class TrackFiles:
 
     First `acquire`, then `look`; `release` in any case. A track that is not recorded is always free and never done.
 
+    Attributes:
+        kept: stems that had been changed since they were made, and under which name they stay.
+
     Args:
         track: from the plan.
         mixdown: the stems.
@@ -60,6 +63,7 @@ class TrackFiles:
         self._wanted: Wanted | None = None
         self._written: Record | None = None
         self._replaced: dict[Path, int | None] = {}
+        self.kept: dict[Path, Path] = {}
 
     def acquire(self) -> bool:
         """
@@ -136,6 +140,10 @@ class TrackFiles:
             audio_seconds=audio_seconds,
             seconds=round(seconds, 3),
         )
+        if not self._options.overwrite:
+            for path in self._wanted.changed(self._record):
+                with telling(path):
+                    self.kept[path] = set_aside(path)
         self._replaced = {target: _inode(target) for target in self.targets.values()}
         stems = {path: self._recorded(path, written, making) for path in self._wanted.files}
         self._written = merged(self._record, Record(self.track.name, making.input, False, stems))
@@ -181,7 +189,9 @@ class TrackFiles:
         target = self.root / path
         file = next(stem for stem in written.stems.values() if stem.path == target)
         definition, name = self._wanted.files[path], self._wanted.names[path]
-        return RecordedStem(name, definition, file.frames, file.size, written.gain_db, making, is_whole=False)
+        return RecordedStem(
+            name, definition, file.frames, file.size, file.mtime_ns, written.gain_db, making, is_whole=False
+        )
 
     def _skipped(self, record: Record) -> TrackReport:
         assert self._wanted is not None

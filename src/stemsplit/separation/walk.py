@@ -36,7 +36,7 @@ class Findings:
     What a walk came across.
 
     Attributes:
-        songs: every file once, in the order of the inputs, within folders by name.
+        songs: every file once, in the order of the inputs, within folders by name; what only links lead to comes last.
         others, hidden: how many files were passed over, as no audio or as hidden (a hidden folder counts as one).
         repeated: how many files had been found before under another name or in another folder.
         stems: how many files that a record names.
@@ -74,8 +74,9 @@ class _Walk:
         self._output_identity = _identity(output) if output else None
         self._found = Findings()
         self._songs: set[str] = set()
+        self._linked: list[Song] = []
         self._entered: set[tuple[int, int]] = set()
-        self._written: set[str] = set()
+        self._tops: list[Path] = []
 
     def over(self, inputs: Iterable[Path]) -> Findings:
         links: list[tuple[Path, tuple[str, ...]]] = []
@@ -90,11 +91,25 @@ class _Walk:
             path, tree = links.pop(0)
             if not self._is_below_output(path):
                 links += self._search(path, tree)
+        for song in self._linked:
+            self._add(song)
+        self._drop_stems()
         return self._found
+
+    def _drop_stems(self) -> None:
+        """
+        Leave out what records name in folders that were searched.
+
+        They are read last, since another process may have written stems meanwhile, which it records before.
+        """
+        written = {path for top in self._tops for path in _outputs_around(top)}
+        songs = [song for song in self._found.songs if not song.tree or os.path.realpath(song.path) not in written]
+        self._found.stems = len(self._found.songs) - len(songs)
+        self._found.songs = songs
 
     def _search(self, top: Path, tree: tuple[str, ...]) -> list[tuple[Path, tuple[str, ...]]]:
         """Search a folder and those below it; the links to folders that were met."""
-        self._written |= set(_outputs_around(top))
+        self._tops.append(top)
         links = []
         waiting = [(top, tree)]
         while waiting:
@@ -124,8 +139,8 @@ class _Walk:
                 below += self._to_search(path)
             elif not looks_like_audio(path) or _is_special(path):
                 self._found.others += 1
-            elif os.path.realpath(path) in self._written:
-                self._found.stems += 1
+            elif os.path.islink(path):  # noqa: PTH114
+                self._linked.append(Song(path, tree))
             else:
                 self._add(Song(path, tree))
         return below
