@@ -80,7 +80,8 @@ def choose(
     precision = _fastest_precision(name) if precision == "auto" else precision
     if name != "cpu" and isinstance(batch_size, int):
         return Compute(name, precision, batch_size)
-    return Compute(name, precision, earlier.get(name) or _fitting_batch(name), is_batch_auto=True)
+    again = None if name == "cpu" else earlier.get(name)
+    return Compute(name, precision, again or _fitting_batch(name), is_batch_auto=True)
 
 
 def divided(device: str, job: int, jobs: int) -> str:

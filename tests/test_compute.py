@@ -1,0 +1,29 @@
+"""The batch size: chosen once for a folder, and shared out where processes share a GPU."""
+
+import pytest
+
+from stemsplit import compute
+from stemsplit.compute import Compute, choose
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if there were one, with room for five segments."""
+    monkeypatch.setattr(compute, "_device", lambda _: "cuda:0")
+    monkeypatch.setattr(compute, "_fitting_batch", lambda _: 5)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_batch_size_that_was_chosen_before_is_taken_again() -> None:
+    assert choose() == Compute("cuda:0", "fp16", 5, is_batch_auto=True)
+    assert choose(earlier={"cuda:0": 3, "cuda:1": 2}) == Compute("cuda:0", "fp16", 3, is_batch_auto=True)
+    assert choose(earlier={"cuda:1": 2}).batch_size == 5
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_batch_size_that_is_named_is_taken() -> None:
+    assert choose(batch_size=7, earlier={"cuda:0": 3}) == Compute("cuda:0", "fp16", 7)
+
+
+def test_on_a_cpu_it_is_always_one_segment() -> None:
+    assert choose("cpu", batch_size=7, earlier={"cpu": 3}).batch_size == 1
