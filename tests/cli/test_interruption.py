@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.program import PROGRAM, SECONDS, tracks_in
+from cli.program import PROGRAM, SECONDS, everything_below, tracks_in
 from signals import convert, needs_ffmpeg, noise, write_sound
 from stemsplit.audio.tags import read_tags
 
@@ -26,7 +26,7 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
 
 
 def parts(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.name.startswith(".")]
+    return [path for path in everything_below(folder) if path.name.startswith(".") or ".stemsplit" in path.parts]
 
 
 def bytes_written(folder: Path) -> int:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from records import record
 from stemsplit.errors import EncodeError
 from stemsplit.separation.claim import Claim, is_abandoned
-from stemsplit.separation.record import FOLDER, beside_record, read_record, write_record
+from stemsplit.separation.record_file import FOLDER, beside_record, read_record, write_record
 
 SECONDS = 60  # far longer than anything takes here
 

@@ -12,16 +12,14 @@ from hypothesis import strategies as st
 
 from records import MAKING, SONG, making, record, stem
 from stemsplit.errors import RecordError
-from stemsplit.separation.record import (
+from stemsplit.separation.record import Definition, InputFile, Making, Record, RecordedStem
+from stemsplit.separation.record_file import (
     FOLDER,
-    Definition,
-    InputFile,
-    Making,
-    Record,
-    RecordedStem,
+    from_json,
     outputs_recorded_in,
     read_record,
     record_path,
+    to_json,
     write_record,
 )
 
@@ -38,7 +36,7 @@ def _store(root: Path, data: bytes, track: str = "song") -> None:
 
 def _changed(root: Path, *keys: str | int, value: Any) -> None:
     """Write a record in which one value is another; without keys, another one beside the rest."""
-    values = record().to_json()
+    values = to_json(record())
     inner: Any = values
     for key in keys[:-1]:
         inner = inner[key]
@@ -77,7 +75,7 @@ RECORDS = st.builds(Record, TEXT, INPUTS, st.booleans(), st.dictionaries(INSIDE,
 
 @given(RECORDS)
 def test_a_record_comes_back_as_it_was(written: Record) -> None:
-    assert Record.from_json(json.loads(json.dumps(written.to_json()))) == written
+    assert from_json(json.loads(json.dumps(to_json(written)))) == written
 
 
 def test_a_record_is_one_file_for_its_track(tmp_path: Path) -> None:
@@ -117,7 +115,7 @@ def test_only_done_is_done(state: object, tmp_path: Path) -> None:
 def test_stems_that_were_made_together_share_how(tmp_path: Path) -> None:
     other = making(options={"shifts": 2})
     stems = {"a.wav": stem("a"), "b.wav": stem("b"), "c.wav": stem("c", making=other), "d.wav": stem("d")}
-    values = record(stems).to_json()
+    values = to_json(record(stems))
     assert len(values["makings"]) == 2
     assert [item["making"] for item in values["stems"]] == [0, 0, 1, 0]
 
@@ -171,7 +169,7 @@ def test_what_is_no_record_is_none(data: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["state", "track", "input", "makings", "stems"])
 def test_a_record_that_lacks_anything_is_none(key: str, tmp_path: Path) -> None:
-    values = record().to_json()
+    values = to_json(record())
     del values[key]
     _store(tmp_path, json.dumps(values).encode())
     assert read_record(tmp_path, "song") is None

@@ -11,7 +11,8 @@ from records import record
 from stemsplit.errors import UsageError
 from stemsplit.separation.naming import NameTemplate
 from stemsplit.separation.plan import Shard, plan_tracks
-from stemsplit.separation.record import InputFile, record_path, write_record
+from stemsplit.separation.record import InputFile
+from stemsplit.separation.record_file import record_path, write_record
 from stemsplit.separation.walk import Song, find_songs
 
 BYTES = st.binary(min_size=1, max_size=10).filter(lambda name: not set(b"\0/") & set(name))

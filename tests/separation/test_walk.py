@@ -9,7 +9,7 @@ import pytest
 from records import record, stem
 from stemsplit.audio.extensions import AUDIO_EXTENSIONS
 from stemsplit.errors import DecodeError
-from stemsplit.separation.record import FOLDER, record_path, write_record
+from stemsplit.separation.record_file import FOLDER, record_path, write_record
 from stemsplit.separation.walk import Findings, Song, find_songs
 
 

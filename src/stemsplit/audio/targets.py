@@ -6,7 +6,7 @@ import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import soundfile
@@ -77,9 +77,8 @@ def check_space(folder: Path, needed: float, track: str) -> None:
 
 def set_aside(path: Path) -> Path:
     """Give a file that is about to be replaced a name that is free beside it; that name."""
-    names = (
-        path.with_name(f"{path.stem} (changed{number}){path.suffix}") for number in ("", *map(" {}".format, count(2)))
-    )
+    marks = chain(["changed"], map("changed {}".format, count(2)))
+    names = (path.with_name(f"{path.stem} ({mark}){path.suffix}") for mark in marks)
     free = next(name for name in names if not os.path.lexists(name))
     path.rename(free)
     return free

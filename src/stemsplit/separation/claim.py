@@ -17,7 +17,7 @@ from stemsplit.audio.folders import make_folders, persistently, remove_folders
 from stemsplit.audio.tags import tagging_copy
 from stemsplit.audio.targets import hidden, telling
 from stemsplit.errors import EncodeError
-from stemsplit.separation.record import FOLDER, beside_record, is_inside
+from stemsplit.separation.record_file import FOLDER, beside_record, is_inside
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _SUFFIXES = (".lock", ".parts")

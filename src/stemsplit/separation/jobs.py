@@ -24,7 +24,7 @@ from typing import Any
 from stemsplit import compute
 from stemsplit.audio.faults import shown
 from stemsplit.errors import DiskFullError, StemsplitError, TrackError
-from stemsplit.events import Event, Listener, TrackEnded, ignore
+from stemsplit.events import Event, Listener, TrackEnded, Warned, ignore
 from stemsplit.separation.batch import separate_tracks
 from stemsplit.separation.claim import Claim
 from stemsplit.separation.options import StemOptions
@@ -57,12 +57,11 @@ class _Task:
 
 @dataclass
 class _Worker:
-    """A process, as seen from here: the tracks that it has taken and not reported, and why it gave up, if it said."""
+    """A process, as seen from here, and the tracks that it has taken and not reported."""
 
     process: BaseProcess
     connection: Connection
     tracks: dict[str, PlannedTrack] = field(default_factory=dict)
-    failure: str | None = None
 
 
 def separate_in_jobs(
@@ -142,10 +141,10 @@ class _Pool:
                 if isinstance(message.failure, DiskFullError):
                     self._waiting.clear()
                 yield message
-            case Exception() if len(self._workers) == 1:
+            case Exception() if worker.tracks or len(self._workers) == 1:
                 raise message
-            case Exception():
-                worker.failure = f"cannot go on: {message}"
+            case Exception():  # one process too many, perhaps
+                self._listener(Warned(f"One process less, since it could not begin: {message}"))
             case _:
                 self._listener(message)
 
@@ -169,14 +168,13 @@ class _Pool:
         self._workers.remove(worker)
         worker.connection.close()
         worker.process.join()
-        if worker.process.exitcode == 0 and not worker.failure:  # a full disk: what it was dealt was not begun
+        if worker.process.exitcode == 0:  # a full disk: what it was dealt was not begun
             return
-        why = worker.failure or (
-            f"was ended by the system (exit code {worker.process.exitcode}), perhaps for want of memory. "
-            "Try fewer --jobs."
-        )
         for track in worker.tracks.values():
-            failure = TrackError(f"{shown(track.path)}: the process that was at it {why}")
+            failure = TrackError(
+                f"{shown(track.path)}: the process that was at it was ended by the system (exit code "
+                f"{worker.process.exitcode}), perhaps for want of memory. Try fewer --jobs."
+            )
             claim = Claim(self._output, track.name)
             with suppress(TrackError):
                 if claim.acquire():

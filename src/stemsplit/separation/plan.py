@@ -11,7 +11,8 @@ from stemsplit.audio.faults import check_exists
 from stemsplit.audio.tags import read_tags
 from stemsplit.errors import DecodeError, RecordError, UsageError
 from stemsplit.separation.naming import DEFAULT_TEMPLATE, NameTemplate, TrackName, folded
-from stemsplit.separation.record import InputFile, read_record, records_in
+from stemsplit.separation.record import InputFile
+from stemsplit.separation.record_file import read_record, records_in
 from stemsplit.separation.report import TrackReport
 from stemsplit.separation.walk import Song
 

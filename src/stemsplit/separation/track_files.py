@@ -16,15 +16,8 @@ from stemsplit.separation.claim import Claim, is_abandoned
 from stemsplit.separation.mixdown import Mixdown
 from stemsplit.separation.options import SplitOptions, StemOptions
 from stemsplit.separation.plan import PlannedTrack
-from stemsplit.separation.record import (
-    InputFile,
-    Making,
-    Record,
-    RecordedStem,
-    read_record,
-    record_path,
-    write_record,
-)
+from stemsplit.separation.record import InputFile, Making, Record, RecordedStem
+from stemsplit.separation.record_file import read_record, record_path, write_record
 from stemsplit.separation.report import TrackReport
 from stemsplit.separation.resume import Wanted, compared, merged, wanted
 from stemsplit.weights.identity import ModelIdentity

@@ -13,7 +13,7 @@ from pathlib import Path
 from stemsplit.audio.extensions import looks_like_audio
 from stemsplit.audio.faults import reason, shown
 from stemsplit.errors import DecodeError, TrackError
-from stemsplit.separation.record import FOLDER, outputs_recorded_in
+from stemsplit.separation.record_file import FOLDER, outputs_recorded_in
 
 
 @dataclass(frozen=True)
