@@ -168,7 +168,8 @@ class _Batch:
             for other in list(self._running) if job.report.status == "done" else ():
                 other.follow()
             self._is_disk_full |= isinstance(job.report.failure, DiskFullError)
-            self._ended.put(job.report)
+            if not (self._is_cancelled and job.report.status == "failed"):  # it was cut short, which is no failure
+                self._ended.put(job.report)
 
     def _cancel(self) -> None:
         self._is_cancelled = True

@@ -197,10 +197,14 @@ class _Pool:
 
 def _work(connection: Connection, task: _Task) -> None:
     """Be a worker: the main function of its process, which ends with it, without taking torch down in good order."""
+    code = 1
     try:
         _separate(connection, task)
+        code = 0
+    except SystemExit as end:
+        code = int(end.code or 0)
     finally:
-        os._exit(0)
+        os._exit(code)
 
 
 def _separate(connection: Connection, task: _Task) -> None:
