@@ -26,8 +26,10 @@ os.environ |= {
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 
-# Where the tests run in the background, SIGINT is ignored, and so it would be in the programs they start.
+# Where the tests run in the background, or under nohup, these are ignored, and so they would be in the programs that
+# the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long an example takes on a shared machine says nothing about the code.
 settings.register_profile("stemsplit", deadline=None, max_examples=60)
