@@ -32,7 +32,7 @@ from stemsplit.separation.plan import PlannedTrack
 from stemsplit.separation.report import TrackReport
 from stemsplit.separation.separator import Separator
 
-_GRACE_SECONDS = 1.5  # for all processes to clear up, before they are killed
+_GRACE_SECONDS = 5.0  # seldom needed: for all processes to clear up, before they are killed
 
 Loader = Callable[..., Separator]
 """Makes a separator, given `device` and `listener`; a partial of `Separator.load`, which can be sent to a process."""
@@ -175,12 +175,16 @@ class _Pool:
                 f"{shown(track.path)}: the process that was at it was ended by the system (exit code "
                 f"{worker.process.exitcode}), perhaps for want of memory. Try fewer --jobs."
             )
-            claim = Claim(self._output, track.name)
-            with suppress(TrackError):
-                if claim.acquire():
-                    claim.release()  # and what it has left behind
+            self._clear_up(track)
             self._listener(TrackEnded(track.name, "failed"))
             yield TrackReport(track.path, track.name, "failed", {}, failure=failure)
+
+    def _clear_up(self, track: PlannedTrack) -> None:
+        """Remove what a process that has died has left of a track."""
+        claim = Claim(self._output, track.name)
+        with suppress(TrackError):
+            if claim.acquire():
+                claim.release()
 
     def _stop(self) -> None:
         """End what is still running, which clears up after itself if it can do so soon."""
@@ -193,6 +197,8 @@ class _Pool:
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
+                for track in worker.tracks.values():
+                    self._clear_up(track)
 
 
 def _work(connection: Connection, task: _Task) -> None:
