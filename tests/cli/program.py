@@ -6,14 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import pytest
 import soundfile
 from numpy.typing import NDArray
 
@@ -144,6 +145,20 @@ def everything_below(folder: Path) -> list[Path]:
     records = [path for path in folder.rglob("*.json") if ".stemsplit" in path.parts]
     folders = {parent for record in records for parent in record.parents if ".stemsplit" in parent.parts}
     return sorted(set(folder.rglob("*")) - folders - set(records))
+
+
+@contextmanager
+def mounted(disk: Path, size: str) -> Iterator[Path]:
+    """A disk of its own size ("96k"), in memory; skips the test where none can be mounted."""
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def assert_one_sentence(result: Result, *mentions: str) -> None:

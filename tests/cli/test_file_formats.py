@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from audio.test_tags import SOURCES, ogg_picture, picture, tagged_by_ffmpeg
-from cli.program import FOUR, Result, assert_one_sentence, everything_below, sound, stemsplit
+from cli.program import FOUR, Result, assert_one_sentence, everything_below, mounted, sound, stemsplit
 from signals import convert, needs_ffmpeg, noise, stereo_tones, write_sound
 from standins import REDUCED, SIX_SOURCES, make_folder
 from stemsplit.audio import ffmpeg_program
@@ -549,16 +549,8 @@ def test_tags_that_do_not_fit_are_left_out_and_told(format_: str, here: Path, sp
 @pytest.fixture
 def tiny_disk(here: Path) -> Iterator[Path]:
     """A disk of 96 KiB."""
-    disk = here / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(disk)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
-    try:
+    with mounted(here / "disk", "96k") as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 @pytest.mark.parametrize(

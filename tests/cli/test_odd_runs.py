@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from cli.program import PROGRAM, SECONDS, Result, assert_one_sentence, everything_below, sound, stem_bytes, tracks_in
+from cli.program import (
+    PROGRAM,
+    SECONDS,
+    Result,
+    assert_one_sentence,
+    everything_below,
+    mounted,
+    sound,
+    stem_bytes,
+    tracks_in,
+)
 from cli.test_batches import make_songs
 from signals import noise, write_sound
 
@@ -19,16 +29,8 @@ Split = Callable[..., Result]
 @pytest.fixture
 def tiny_disk(here: Path) -> Iterator[Path]:
     """A disk of 512 KiB."""
-    disk = here / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
-    try:
+    with mounted(here / "disk", "512k") as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 def test_stems_that_another_run_writes_while_a_folder_is_searched_are_no_songs(

@@ -25,6 +25,7 @@ from cli.program import (
     Result,
     assert_one_sentence,
     everything_below,
+    mounted,
     sound,
     stem_bytes,
     stems,
@@ -225,16 +226,8 @@ def test_warnings_say_stdin(here: Path, tmp_path: Path, piped: Piped, temporary:
 @pytest.fixture
 def tiny_disk(here: Path) -> Iterator[Path]:
     """A disk of 256 KiB."""
-    disk = here / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
-    try:
+    with mounted(here / "disk", "256k") as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_disk_too_full_for_standard_input(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.program import Result, assert_one_sentence, everything_below, sound, stem_bytes, tracks_in
+from cli.program import Result, assert_one_sentence, everything_below, mounted, sound, stem_bytes, tracks_in
 from signals import convert, needs_ffmpeg, noise, silence, write_sound
 
 Split = Callable[..., Result]
@@ -175,17 +175,8 @@ def test_a_file_with_the_name_of_the_track(song: Path, here: Path, split: Split)
 @pytest.fixture
 def tiny_disk(here: Path) -> Iterator[Path]:
     """A disk of 256 KiB."""
-    disk = here / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
-    try:
+    with mounted(here / "disk", "256k") as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 @pytest.mark.parametrize(
