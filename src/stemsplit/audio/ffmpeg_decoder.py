@@ -1,6 +1,7 @@
 """Decoding with an installed ffmpeg: m4a, aac, wma, the sound of videos, what libsndfile does not know."""
 
 from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Self
@@ -39,6 +40,9 @@ _LAYOUTS = {
     8: "7.1",
 }
 
+# Containers in which ffmpeg finds a second to the sample; the time stamps of others are too coarse.
+_EXACT_CONTAINERS = {"mov", "mp4", "m4a", "3gp", "3g2", "mj2"}
+
 _BYTES_PER_SAMPLE = 4
 _SOURCE = "SOURCE"
 
@@ -75,10 +79,34 @@ class FfmpegDecoder:
 
     def decode(self, warn: Callable[[str], None]) -> Generator[Block, None, None]:
         """Yield the sound from the start; ffmpeg is ended with the generator."""
+        return self._decode(warn, 0)
+
+    def read(self, first: int, frames: int) -> Block | None:
+        """
+        The frames from `first` on, by seeking: fewer where the file ends; None where it cannot be sought in exactly.
+
+        Shape: [channels, at most frames]. Raises OSError and DecodeError.
+        """
+        if self.info.container not in _EXACT_CONTAINERS:
+            return None
+        # Ahead of it, since a codec hears what it has just begun with; ffmpeg finds whole seconds to the sample.
+        start = max(0, first // self.info.sample_rate - 1)
+        lead = first - start * self.info.sample_rate
+        blocks, missing = [np.empty((self.info.channels, 0), np.float32)], lead + frames
+        with closing(self._decode(lambda fault: None, start)) as decoding:
+            for block in decoding:
+                blocks.append(block[:, :missing])
+                missing -= blocks[-1].shape[1]
+                if not missing:
+                    break
+        return np.concatenate(blocks, axis=1)[:, lead:]
+
+    def _decode(self, warn: Callable[[str], None], start: int) -> Generator[Block, None, None]:
+        """The sound from second `start` on."""
         frame_bytes = self.info.channels * _BYTES_PER_SAMPLE
         decoded = False
         paths = {_SOURCE: self._path}
-        with TemporaryFile() as talk, ffmpeg_program.start(self._output(), paths, talk=talk, fed=False) as process:
+        with TemporaryFile() as talk, ffmpeg_program.start(self._output(start), paths, talk=talk, fed=False) as process:
             assert process.stdout is not None
             try:
                 while data := process.stdout.read(MAX_BLOCK_FRAMES * frame_bytes):
@@ -99,8 +127,9 @@ class FfmpegDecoder:
         if complaint or process.returncode:
             warn(f"is damaged or cut short ({complaint or 'ffmpeg failed'})")
 
-    def _output(self) -> Any:
-        sound = ffmpeg.input(_SOURCE, protocol_whitelist=ffmpeg_program.FILES_ONLY)["a:0"]
+    def _output(self, start: int) -> Any:
+        seek = {"ss": start} if start else {}
+        sound = ffmpeg.input(_SOURCE, protocol_whitelist=ffmpeg_program.FILES_ONLY, **seek)["a:0"]
         options: dict[str, Any] = {"format": "f32le", "acodec": "pcm_f32le", "ar": self.info.sample_rate}
         if self._layout_known and self.info.channels in _LAYOUTS:
             sound = sound.filter("aformat", channel_layouts=_LAYOUTS[self.info.channels])

@@ -36,6 +36,8 @@ _SHORTENED = re.compile(r"^ ?(?:data|SSND) : (\d+) \(should be (\d+)\)", re.MULT
 _UNFINISHED_OGG = "Last page lacks an end-of-stream bit"
 _STREAMED_BYTES = 0x7FFF_F000  # sizes from here on are placeholders of programs that wrote into a pipe
 
+_LEAD_FRAMES = 8192  # decoded ahead of what is sought: more than any codec's memory of what went before
+
 _UNKNOWN_FRAMES = 2**63 - 1  # SF_COUNT_MAX
 
 # Frames that a whole mp3 may lack against its header: the decoder's delay, where no encoder has noted it.
@@ -83,6 +85,27 @@ class SoundfileDecoder:
             return
         if self._shortened or self._lacks(frames):
             warn("ends before its header says")
+
+    def read(self, first: int, frames: int) -> Block | None:
+        """
+        The frames from `first` on, by seeking: fewer where the file ends; None where it cannot be sought in.
+
+        Shape: [channels, at most frames]. Raises OSError and DecodeError.
+        """
+        if self.info.frames is None:
+            return None
+        start = max(0, min(first, self.info.frames) - _LEAD_FRAMES)  # a codec hears what it has just begun with
+        buffer = np.empty((max(0, min(first + frames, self.info.frames) - start), self.info.channels), np.float32)
+        try:
+            with _sound(self._path) as sound:
+                sound.seek(start)
+                count = _filled(sound, buffer) if len(buffer) else 0
+        except soundfile.LibsndfileError as error:
+            raise DecodeError(
+                f"{shown(self._path)}: is damaged at frame {first}. Copy or download it again."
+            ) from error
+        samples = buffer[first - start : count].T
+        return np.array(samples if self._order is None else samples[self._order], order="C")
 
     def _read(self) -> Iterator[Block]:
         # Of an mp3 without a frame count libsndfile guesses the length from the first frames and stops there,
