@@ -124,7 +124,8 @@ def _vocals(random: np.random.Generator, tonic: float, frames: int, rate: int) -
 def _harmonics(phase: Signal, highest_hertz: float, rate: int, brightness: Signal) -> Signal:
     """All harmonics below the top of the spectrum; the brighter, the slower they fall off. Phase in turns."""
     partials = range(1, max(2, int(0.45 * rate / highest_hertz)))
-    return np.sum([np.sin(2 * np.pi * k * phase) * k ** -(2.0 / (0.5 + brightness)) for k in partials], axis=0)
+    tone: Signal = np.sum([np.sin(2 * np.pi * k * phase) * k ** -(2.0 / (0.5 + brightness)) for k in partials], axis=0)
+    return tone
 
 
 _INSTRUMENTS: dict[str, Notes] = {"drums": _drums, "bass": _bass, "other": _other, "vocals": _vocals}

@@ -1,0 +1,1 @@
+"""Training: songs whose stems are known -> random excerpts -> the network that separates -> a model to use."""

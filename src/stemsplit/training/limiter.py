@@ -1,0 +1,30 @@
+"""
+A limiter as on loud masters, whose gain falls on all sources alike (LimitAug: Jeon and Lee 2023).
+
+Shapes: B excerpts, S sources, C channels, T frames.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+WINDOW_FRAMES = 2205  # 50 ms at 44.1 kHz: the gain goes down and comes back within as much
+
+
+def limited(sources: Tensor, reduction_db: Tensor) -> Tensor:
+    """
+    Sources under the gain that brings the loudest peak of their sum down by so many dB, and no other peak above it.
+
+    The gain is what each moment needs, held as long as the window and averaged over another: it is smooth, looks
+    ahead, and is never more than any moment allows.
+
+    Shape:
+        sources: [B, S, C, T]; reduction_db: [B], not negative; result: [B, S, C, T]
+    """
+    level = sources.sum(1).abs().amax(1, keepdim=True)  # [B, 1, T]
+    ceiling = level.amax(-1, keepdim=True) * 10 ** (-reduction_db / 20)[:, None, None]
+    needed = torch.where(level > ceiling, ceiling / level.clamp_min(1e-12), 1)
+    half = WINDOW_FRAMES // 2
+    held = -F.max_pool1d(F.pad(-needed, (half, half), value=-1), WINDOW_FRAMES, 1)
+    gain = F.avg_pool1d(F.pad(held, (half, half), mode="replicate"), WINDOW_FRAMES, 1)
+    return sources * gain[:, None]
