@@ -85,7 +85,85 @@ class RunEnded:
     failed: int
 
 
-Event = Warned | DownloadProgress | TrackStarted | TrackProgress | TrackWaiting | TrackEnded | RunPlanned | RunEnded
+@dataclass(frozen=True, slots=True)
+class SongsExamined:
+    """`done` of `total` songs of the training data are measured."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStarted:
+    """`done` of `total` steps of `run` are there already, `steps_per_epoch` in each epoch."""
+
+    run: str
+    done: int
+    total: int
+    steps_per_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepTrained:
+    """`done` steps of `run` are there; `loss` is that of the last one."""
+
+    run: str
+    done: int
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class SongValidated:
+    """`done` of `total` songs are validated after an epoch of `run`."""
+
+    run: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEnded:
+    """
+    An epoch is trained and validated.
+
+    Attributes:
+        run: its name.
+        epoch: from 1.
+        train_loss: mean over its steps.
+        valid_loss: of the best of the plain and averaged weights.
+        best: which of them that was.
+        sdr: of it in dB, by source.
+        is_best: whether no epoch before was as good.
+    """
+
+    run: str
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    best: str
+    sdr: Mapping[str, float | None]
+    is_best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingEnded:
+    """All epochs of `run` are done."""
+
+    run: str
+
+
+TrainingEvent = SongsExamined | TrainingStarted | StepTrained | SongValidated | EpochEnded | TrainingEnded
+Event = (
+    Warned
+    | DownloadProgress
+    | TrackStarted
+    | TrackProgress
+    | TrackWaiting
+    | TrackEnded
+    | RunPlanned
+    | RunEnded
+    | TrainingEvent
+)
 Listener = Callable[[Event], None]
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stemsplit.cli import bench, doctor, models, separate
+from stemsplit.cli import bench, doctor, evaluate, models, separate, train
 from stemsplit.cli.console import Console
 from stemsplit.errors import StemsplitError, UsageError
 
@@ -55,6 +55,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("separate")(separate.separate)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
 app.command("models")(models.models)
 app.command("download")(models.download)
 app.command("bench")(bench.bench)

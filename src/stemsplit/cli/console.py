@@ -23,7 +23,7 @@ from stemsplit.audio.extensions import looks_like_audio
 from stemsplit.audio.faults import reason, shown
 from stemsplit.cli.progress import Amount, Bars, Display, JsonLines, Lines, clock
 from stemsplit.errors import OutputError, StemsplitError, UsageError
-from stemsplit.events import Event, RunEnded, TrackWaiting, Warned
+from stemsplit.events import EpochEnded, Event, RunEnded, TrackWaiting, Warned
 from stemsplit.separation.report import TrackReport
 
 Mode = Literal["human", "json", "quiet"]
@@ -107,6 +107,8 @@ class Console:
         match event:
             case TrackWaiting(track):
                 self.say(f"{track}: another stemsplit is at it; waiting for it.")
+            case EpochEnded():
+                self.say(_epoch(event))
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
@@ -224,6 +226,15 @@ class Console:
         except OSError as error:
             log, self._log = self._log, None
             self.warn(f"{shown(log)}: the log ends here: {reason(error)}.")
+
+
+def _epoch(event: EpochEnded) -> str:
+    scores = ", ".join(f"{source} {sdr:.2f}" for source, sdr in event.sdr.items() if sdr is not None)
+    mark = "  (best so far)" if event.is_best else ""
+    return (
+        f"{event.run}: epoch {event.epoch}, loss {event.train_loss:.4f}, validation {event.valid_loss:.4f} "
+        f"({event.best}), SDR in dB: {scores or 'all silent'}{mark}"
+    )
 
 
 def _printable(message: str) -> str:

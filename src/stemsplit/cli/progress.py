@@ -16,9 +16,14 @@ from stemsplit.events import (
     DownloadProgress,
     Event,
     RunPlanned,
+    SongsExamined,
+    SongValidated,
+    StepTrained,
     TrackEnded,
     TrackProgress,
     TrackStarted,
+    TrainingEnded,
+    TrainingStarted,
 )
 
 _REST_WIDTH = 62  # columns of a bar and its numbers
@@ -134,8 +139,20 @@ class Bars(Display):
                 self._advance(track, 0, length, "seconds")
             case TrackProgress(track, done):
                 self._advance(track, done, None, "seconds")
-            case TrackEnded(track):
+            case TrackEnded(track) | TrainingEnded(track):
                 self._remove(track)
+            case SongsExamined(done, songs):
+                self._advance("examining the songs", done, songs, "songs")
+                if done == songs:
+                    self._remove("examining the songs")
+            case TrainingStarted(run, done, steps):
+                self._advance(run, done, steps, "steps")
+            case StepTrained(run, done):
+                self._advance(run, done, None, "steps")
+            case SongValidated(run, done, songs):
+                self._advance(f"validating {run}", done, songs, "songs")
+                if done == songs:
+                    self._remove(f"validating {run}")
         if self._overall is not None:
             self._progress.update(
                 self._overall,
@@ -174,7 +191,12 @@ class Lines(Display):
 
     def show(self, event: Event) -> None:
         """Say how far all is, if the last line is long ago."""
-        if isinstance(event, TrackProgress) and time.monotonic() >= self._last + _LINE_SECONDS:
+        if time.monotonic() < self._last + _LINE_SECONDS:
+            return
+        if isinstance(event, StepTrained):
+            self._last = time.monotonic()
+            self._say(f"{event.run}: step {event.done}, loss {event.loss:.4f}")
+        if isinstance(event, TrackProgress):
             self._last = time.monotonic()
             left = self._amount.left
             songs = f"{self._amount.ended} of {self._amount.songs} songs, " if self._amount.songs > 1 else ""
@@ -207,6 +229,8 @@ class _AmountColumn(ProgressColumn):
         left = "" if seconds_left is None else f", {clock(seconds_left)} left"
         if task.fields["unit"] == "bytes":
             return Text(f"{task.completed / 1e6:.0f}/{task.total / 1e6:.0f} MB{left}")
+        if task.fields["unit"] in ("songs", "steps"):
+            return Text(f"{task.completed:.0f}/{task.total:.0f} {task.fields['unit']}{left}")
         pace = f", {speed:.1f}x real time" if speed and task.fields["unit"] == "seconds" else ""
         return Text(f"{clock(task.completed)}/{clock(task.total)}{pace}{left}")
 

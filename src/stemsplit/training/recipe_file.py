@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from difflib import get_close_matches
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,17 @@ def _toml(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(part) for part in value)}]"
     return json.dumps(value, ensure_ascii=False)
+
+
+def settings_of(settings: Iterable[str], section: str) -> dict[str, Any]:
+    """What `--set` says about a section, by key."""
+    return {key: value for home, key, value in map(_setting, settings) if home == section}
+
+
+def describe_presets() -> dict[str, str]:
+    """What each recipe of the package is for: the comment at its head."""
+    described = {}
+    for name in preset_names():
+        lines = (_presets() / f"{name}.toml").read_text(encoding="utf-8").splitlines()
+        described[name] = " ".join(line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), lines))
+    return described

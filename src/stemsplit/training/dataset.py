@@ -1,0 +1,181 @@
+"""
+Random excerpts of songs, read by seeking in worker processes. No worker and nobody else ever holds a whole song.
+
+Shapes: S sources, T frames of an excerpt.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from stemsplit.audio.seeking import read_excerpt
+from stemsplit.errors import StemsplitError, TrackError
+from stemsplit.training.recipe import Data
+from stemsplit.training.survey import Song
+
+_MOST_WORKERS = 8
+_AHEAD_STEPS = 2  # of excerpts that wait to be trained on
+
+Excerpt = NDArray[np.float32]
+
+
+class Excerpts(Dataset[Excerpt | TrackError]):
+    """
+    Every excerpt of the songs that begins on the grid, as standardised sources.
+
+    A stem is (x - mean) / standard deviation of its song's mono mixture (Défossez 2021, section 4.1). Songs shorter
+    than an excerpt are padded with silence. What cannot be read is given as the error, since one that is raised in a
+    worker would arrive as another.
+
+    Shape:
+        items are [S, 2, T]
+    """
+
+    def __init__(self, songs: Sequence[Song], data: Data, sample_rate: int) -> None:
+        self._songs = songs
+        self._sample_rate = sample_rate
+        self.frames = round(data.excerpt_seconds * sample_rate)
+        self._stride = max(1, round(data.stride_seconds * sample_rate))
+        self._counts = [1 + max(0, song.measurement.frames - self.frames) // self._stride for song in songs]
+        self._ends = list(accumulate(self._counts))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """How often each excerpt is drawn, compared to the others."""
+        return np.repeat(np.array([song.weight for song in self._songs], float), self._counts)
+
+    def __getitem__(self, index: int) -> Excerpt | TrackError:
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        song = self._songs[number]
+        first = (index - self._ends[number] + self._counts[number]) * self._stride
+        try:
+            stems = [self._stem(song, source, first) for source in range(len(song.track.files))]
+        except TrackError as error:
+            return error
+        return (np.stack(stems) - np.float32(song.measurement.mean)) / np.float32(song.measurement.std)
+
+    def _stem(self, song: Song, source: int, first: int) -> Excerpt:
+        stem = np.zeros((2, self.frames), np.float32)
+        for path in song.track.files[source]:
+            stem += read_excerpt(path, first, self.frames, self._sample_rate)
+        return stem
+
+
+def drawn(weights: NDArray[np.float64], count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """
+    The excerpts of one epoch, in order.
+
+    Systematic sampling in random order: each is drawn as often as its weight says, rounded up or down; of equal
+    weights none comes twice before all have come once.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(weights))
+    ends = np.cumsum(weights[order])
+    positions = (np.arange(count) + random.random()) * (ends[-1] / count)
+    chosen = order[np.minimum(np.searchsorted(ends, positions, side="right"), len(order) - 1)]
+    random.shuffle(chosen)
+    return np.asarray(chosen, np.int64)
+
+
+class Order(Sampler[int]):
+    """
+    Which excerpts one of several processes reads, from a step of the training on to its end.
+
+    Args:
+        weights: of the excerpts.
+        batch_size: excerpts per step, of all processes.
+        steps_per_epoch: steps after which excerpts are drawn anew.
+        first_step: where to go on.
+        steps: where the training ends.
+        seed: of the draw.
+        part: which of how many processes this is.
+    """
+
+    def __init__(
+        self,
+        weights: NDArray[np.float64],
+        batch_size: int,
+        steps_per_epoch: int,
+        *,
+        first_step: int,
+        steps: int,
+        seed: int,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
+        self._weights = weights
+        self._batch_size = batch_size
+        self._steps_per_epoch = steps_per_epoch
+        self._first_step = first_step
+        self._steps = steps
+        self._seed = seed
+        rank, processes = part
+        share = batch_size // processes
+        self._share = slice(rank * share, (rank + 1) * share)
+
+    def __iter__(self) -> Iterator[int]:
+        step = self._first_step
+        while step < self._steps:
+            epoch, within = divmod(step, self._steps_per_epoch)
+            items = drawn(self._weights, self._steps_per_epoch * self._batch_size, self._seed, epoch)
+            for batch in items.reshape(self._steps_per_epoch, self._batch_size)[within:]:
+                yield from batch[self._share].tolist()
+                step += 1
+
+
+class Batches:
+    """Batches of excerpts, read ahead by workers; an iterator."""
+
+    def __init__(self, excerpts: Excerpts, order: Order, share: int, workers: int | None = None) -> None:
+        self._share = share
+        count = _workers() if workers is None else workers
+        options: dict[str, Any] = {}
+        if count:
+            method = "forkserver" if sys.platform.startswith("linux") else "spawn"  # a fork would copy torch's threads
+            ahead = -(-_AHEAD_STEPS * share // count)
+            options = {"multiprocessing_context": method, "prefetch_factor": ahead, "worker_init_fn": _ready_worker}
+        # Arrays, not tensors: these would go through shared memory, of which containers have little.
+        self._items = iter(
+            DataLoader(excerpts, batch_size=None, sampler=order, num_workers=count, collate_fn=_same, **options)
+        )
+
+    def __next__(self) -> Tensor:
+        """
+        The next batch of this process.
+
+        Shape:
+            [its share of the batch, S, 2, T]
+
+        Raises:
+            TrackError: for a file that cannot be read any more.
+        """
+        items = [next(self._items) for _ in range(self._share)]
+        for item in items:
+            if isinstance(item, StemsplitError):
+                raise item
+        return torch.from_numpy(np.stack(items))
+
+
+def _workers() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(_MOST_WORKERS, cores)
+
+
+def _same(item: Any) -> Any:
+    return item
+
+
+def _ready_worker(number: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's matter, which then ends its workers
+    os.environ["OMP_NUM_THREADS"] = "1"

@@ -1,0 +1,92 @@
+"""
+The processes that share a training, as `torchrun` starts them, one per GPU; or the only one.
+
+Only the first talks and writes.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as distributed
+from torch import Tensor
+
+from stemsplit.errors import StemsplitError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """
+    Which of how many processes this is.
+
+    Attributes:
+        rank: from 0, of `count`.
+        local_rank: from 0, of those on this machine.
+    """
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this one talks and writes."""
+        return self.rank == 0
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Of all processes, where every one has as many values."""
+        if self.count > 1:
+            distributed.all_reduce(values)
+        return values / self.count
+
+    def gathered(self, value: T) -> list[T]:
+        """The values of all processes, in order."""
+        if self.count == 1:
+            return [value]
+        values: list[Any] = [None] * self.count
+        distributed.all_gather_object(values, value)
+        return values
+
+    def from_first(self, work: Callable[[], T]) -> T:
+        """What the first process makes, or the error that it raises, in all of them."""
+        outcome: list[Any] = [None, None]
+        if self.is_first:
+            try:
+                outcome[0] = work()
+            except StemsplitError as error:
+                outcome[1] = error
+        if self.count > 1:
+            distributed.broadcast_object_list(outcome)
+        if outcome[1] is not None:
+            raise outcome[1]
+        result: T = outcome[0]
+        return result
+
+
+ALONE = Processes()
+"""The only process."""
+
+
+def joined(device: str) -> tuple[Processes, str]:
+    """This process among those that torchrun has started, and its device."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        return ALONE, device
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+    if on_gpu:
+        device = f"cuda:{local}"
+        torch.cuda.set_device(local)
+    if not distributed.is_initialized():
+        distributed.init_process_group("nccl" if on_gpu else "gloo")
+    return Processes(distributed.get_rank(), distributed.get_world_size(), local), device
+
+
+def left() -> None:
+    """End the connection to the other processes, if there are any."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()

@@ -1,0 +1,198 @@
+"""
+From what the user asks for to trained models: one run, or one for each source and a bag of them.
+
+Everything that can be wrong is found in `prepared`, before anything is trained.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from stemsplit.audio.assignment import SourceRules
+from stemsplit.audio.faults import reason, shown
+from stemsplit.compute import choose
+from stemsplit.errors import OutputError, UsageError
+from stemsplit.events import Listener, ignore
+from stemsplit.training.dataset import Excerpts
+from stemsplit.training.processes import Processes
+from stemsplit.training.recipe import Recipe
+from stemsplit.training.repitch import check_torchaudio
+from stemsplit.training.run_folder import RunFolder, published_signatures
+from stemsplit.training.start import Start, adapted, load_start, starting_network
+from stemsplit.training.survey import DataFolder, Survey, survey
+from stemsplit.training.trainer import Surroundings, Trainer, steps_per_epoch
+
+
+class UnusableDataError(UsageError):
+    """Training data that must be mended first; every problem is in the survey."""
+
+    def __init__(self, found: Survey) -> None:
+        count = len(found.problems)
+        super().__init__(
+            f"The data cannot be trained with: {count} {'problem' if count == 1 else 'problems'}, as listed above."
+        )
+        self.survey = found
+
+
+@dataclass(frozen=True)
+class Request:
+    """
+    What a user asks for.
+
+    Attributes:
+        folders: of songs.
+        recipe: of the run, as it was read.
+        rules: how stems become sources.
+        output: the run's folder.
+        init: the model to start from, in any form that `find_model` takes.
+        heads: for new sources, those of the model whose heads they take.
+        network_settings: what the user has said about the network's shape.
+        offline: use only model files that are on this machine.
+    """
+
+    folders: Sequence[DataFolder]
+    recipe: Recipe
+    rules: SourceRules
+    output: Path
+    init: str | None = None
+    heads: Mapping[str, str] = field(default_factory=dict)
+    network_settings: Mapping[str, object] = field(default_factory=dict)
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is about to be trained, with nothing wrong."""
+
+    request: Request
+    recipe: Recipe
+    start: Start | None
+    survey: Survey
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What decides about the run beside its recipe, and what the model card tells about the data."""
+        splits = self.survey.splits
+        sources = range(len(self.recipe.data.sources))
+        return {
+            "data": self.survey.fingerprint,
+            "init": None if self.start is None else self.start.identity,
+            "songs": {split: len(songs) for split, songs in splits.items()},
+            "hours": {split: [round(self.survey.hours(split, source), 4) for source in sources] for split in splits},
+        }
+
+
+def prepared(request: Request, processes: Processes, listener: Listener = ignore) -> Prepared:
+    """
+    Find out whether a request can be fulfilled.
+
+    Raises:
+        UsageError: for what is wrong with the request; UnusableDataError: for what is wrong with the data.
+        ModelError: for a model to start from that cannot be fetched, checked or read.
+    """
+    recipe = request.recipe
+    start = None
+    if request.init is not None:
+        model = request.init
+
+        def load() -> Start:
+            return load_start(model, request.heads, request.recipe, offline=request.offline, listener=listener)
+
+        if processes.count > 1:
+            processes.from_first(lambda: load().identity)  # fetched by one, then read by all
+        start = load()
+        recipe = adapted(recipe, start, request.network_settings)
+    elif request.heads:
+        raise UsageError("--init-head needs a model to take the head from: --init MODEL.")
+    _check_shares(recipe, processes)
+    if recipe.augment.repitch:
+        check_torchaudio()
+    found = processes.from_first(lambda: survey(request.folders, request.rules, recipe.network.sample_rate, listener))
+    if not found.problems:
+        excerpts = Excerpts(found.splits["train"], recipe.data, recipe.network.sample_rate)
+        try:
+            steps_per_epoch(recipe, len(excerpts))
+        except UsageError as error:
+            found = replace(found, problems=(str(error),))
+    return Prepared(request, recipe, start, found)
+
+
+def train(ready: Prepared, surroundings: Surroundings) -> None:
+    """
+    Train, or go on where a run of the same request has stopped.
+
+    Raises:
+        UnusableDataError: for data with problems.
+        UsageError: for an output folder that holds something else.
+        Interrupted: when asked to stop; the state is saved.
+        ModelError, TrackError, StemsplitError: as `Trainer.run`.
+    """
+    if ready.survey.problems:
+        raise UnusableDataError(ready.survey)
+    surroundings = replace(surroundings, device=choose(surroundings.device, "fp32", 1).device)
+    if not ready.recipe.training.per_source:
+        _one_run(ready, ready.recipe, ready.request.output, surroundings, None)
+        return
+    top, sources = ready.request.output, ready.recipe.data.sources
+    folder = _opened(surroundings.processes, lambda: RunFolder.open(top, ready.recipe, ready.origin))
+    try:
+        for source in sources:
+            loss = {other: float(other == source) for other in sources}
+            training = replace(ready.recipe.training, per_source=False)
+            recipe = replace(ready.recipe, name=f"{ready.recipe.name}, {source}", loss=loss, training=training)
+            _one_run(ready, recipe, top / source, surroundings, source)
+        if folder is not None:
+            _bagged(folder, sources)
+    finally:
+        if folder is not None:
+            folder.close()
+
+
+def _check_shares(recipe: Recipe, processes: Processes) -> None:
+    """Raises UsageError where the processes cannot share a batch so that its result is that of one process."""
+    size, group = recipe.training.batch_size, recipe.augment.remix_group if recipe.augment.remix else 1
+    if size % processes.count or (processes.count > 1 and size // processes.count % group):
+        raise UsageError(
+            f"A batch of {size} cannot be shared by {processes.count} processes: each needs a multiple of {group} "
+            f"excerpts, among which stems are recombined. Use --set batch_size={processes.count * group}, or a multiple."
+        )
+
+
+def _one_run(ready: Prepared, recipe: Recipe, path: Path, surroundings: Surroundings, source: str | None) -> None:
+    folder = _opened(surroundings.processes, lambda: RunFolder.open(path, recipe, ready.origin))
+    try:
+        network = starting_network(recipe, ready.start, source)
+        Trainer(folder, recipe, ready.survey, network, ready.origin, surroundings).run()
+    finally:
+        if folder is not None:
+            folder.close()
+
+
+def _opened(processes: Processes, make: Callable[[], RunFolder]) -> RunFolder | None:
+    """The run's folder in the first process, None in the others; an error in all."""
+    folder: list[RunFolder] = []
+    processes.from_first(lambda: folder.append(make()))
+    return folder[0] if folder else None
+
+
+def _bagged(folder: RunFolder, sources: Sequence[str]) -> None:
+    """Make a model of the runs of all sources: each source comes from its own network."""
+    signatures = []
+    for source in sources:
+        below = folder.path / source
+        (signature,) = published_signatures(below)
+        signatures.append(signature)
+        target = folder.path / f"{signature}.safetensors"
+        temporary = folder.path / "state" / "member.safetensors"
+        try:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+            shutil.copyfile(below / target.name, temporary)
+            temporary.replace(target)
+        except OSError as error:
+            raise OutputError(f"{shown(target)}: cannot be written: {reason(error)}.") from error
+    weights = [[float(row == column) for column in range(len(sources))] for row in range(len(sources))]
+    folder.define(signatures, weights)

@@ -1,0 +1,189 @@
+"""
+A run's folder: what is in it, whose it is, and its model, which is whole at any moment.
+
+    NAME.yaml  SIGNATURE.safetensors   the best model so far, in the published format: what `-m RUN` takes
+    README.md                          the model card
+    recipe.toml                        all settings
+    metrics.jsonl  curves.png          every epoch
+    state/                             what the training goes on from, and TensorBoard's files
+"""
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from filelock import FileLock, Timeout
+
+from stemsplit.audio.faults import reason, shown
+from stemsplit.errors import OutputError, UsageError
+from stemsplit.model.htdemucs import HTDemucs
+from stemsplit.training.recipe import Recipe
+from stemsplit.training.recipe_file import read_recipe, to_toml
+from stemsplit.weights.checkpoint import write_checkpoint
+from stemsplit.weights.definition import read_definition
+from stemsplit.weights.integrity import sha256_of
+
+_SIGNATURE_DIGITS = 8
+_SIGNED = re.compile(r"[0-9a-f]{8}\.safetensors")
+
+
+class RunFolder:
+    """
+    The folder of one run, locked for this process.
+
+    Attributes:
+        path: where it is.
+        is_new: whether nothing was trained in it before.
+    """
+
+    def __init__(self, path: Path, lock: FileLock, is_new: bool) -> None:
+        self.path = path
+        self.is_new = is_new
+        self._lock = lock
+
+    @classmethod
+    def open(cls, path: Path, recipe: Recipe, origin: Mapping[str, Any]) -> Self:
+        """
+        Make a run's folder, or go on in it.
+
+        Args:
+            path: the folder.
+            recipe: of the run.
+            origin: what else decides about it: the data's fingerprint, and the model that it starts from.
+
+        Raises:
+            UsageError: if another run is there, this one is being trained at the moment, or the folder holds
+                something else.
+            OutputError: if it cannot be written.
+        """
+        is_run = (path / "recipe.toml").is_file() and (path / "state" / "origin.json").is_file()
+        if not is_run and path.exists() and (not path.is_dir() or _holds_more_than_state(path)):
+            raise UsageError(f"{shown(path)}: exists and is no run. Choose another folder with -o.")
+        try:
+            (path / "state").mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path / "state" / "lock")
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise UsageError(
+                f"{shown(path)}: is being trained by another process. Choose another folder with -o."
+            ) from None
+        except OSError as error:
+            raise OutputError(f"{shown(path)}: cannot be written: {reason(error)}.") from error
+        folder = cls(path, lock, not is_run)
+        if is_run:
+            folder._compare(recipe, origin)
+        else:
+            folder.write(path / "state" / "origin.json", json.dumps(origin, indent=1) + "\n")
+            folder.write(path / "recipe.toml", to_toml(recipe))
+        return folder
+
+    @property
+    def name(self) -> str:
+        """What its model is called."""
+        return self.path.resolve().name
+
+    @property
+    def state_file(self) -> Path:
+        """What the training goes on from."""
+        return self.path / "state" / "state.pt"
+
+    @property
+    def definition(self) -> Path:
+        """The YAML that makes the folder a model."""
+        return self.path / f"{self.name}.yaml"
+
+    def write(self, path: Path, content: str | bytes) -> None:
+        """
+        A file, all of it or nothing.
+
+        Raises:
+            OutputError: where it cannot be written.
+        """
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+            temporary.replace(path)
+        except OSError as error:
+            raise OutputError(f"{shown(path)}: cannot be written: {reason(error)}.") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def publish(self, network: HTDemucs) -> None:
+        """
+        Replace the folder's model. At every moment its YAML names a file that is whole.
+
+        Raises:
+            CheckpointError, OutputError: where it cannot be written.
+        """
+        part = self.path / "state" / "model.safetensors"
+        write_checkpoint(part, network)
+        signature = sha256_of(part)[:_SIGNATURE_DIGITS]
+        part.replace(self.path / f"{signature}.safetensors")
+        self.define([signature])
+
+    def define(self, signatures: Sequence[str], weights: Sequence[Sequence[float]] | None = None) -> None:
+        """Have the YAML name these networks, and remove others that it named before."""
+        content: dict[str, Any] = {"models": list(signatures)}
+        if weights is not None:
+            content["weights"] = [list(row) for row in weights]
+        self.write(self.definition, yaml.safe_dump(content, sort_keys=False, default_flow_style=None))
+        for path in self.path.iterdir():
+            if _SIGNED.fullmatch(path.name) and path.stem not in signatures:
+                path.unlink()
+
+    def close(self) -> None:
+        """Let other processes have it."""
+        self._lock.release()
+
+    def _compare(self, recipe: Recipe, origin: Mapping[str, Any]) -> None:
+        """Raises UsageError where the run that is here is another."""
+        try:
+            there = read_recipe(str(self.path / "recipe.toml"))
+            noted = json.loads((self.path / "state" / "origin.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{shown(self.path)}: its run cannot be read ({error}). Choose another folder.") from error
+        other = _differences(there, recipe)
+        if noted.get("data") != origin.get("data"):
+            other.append("the data")
+        if noted.get("init") != json.loads(json.dumps(origin.get("init"))):
+            other.append("the model to start from")
+        if other:
+            self.close()
+            raise UsageError(
+                f"{shown(self.path)}: holds a run that differs in {', '.join(other)}. Choose another folder with -o, or "
+                "train as before to go on."
+            )
+
+
+def published_signatures(path: Path) -> tuple[str, ...]:
+    """
+    The networks that a run's model is made of.
+
+    Raises:
+        CheckpointError: if its YAML cannot be read.
+    """
+    return read_definition(path / f"{path.resolve().name}.yaml").members
+
+
+def _differences(there: Recipe, recipe: Recipe) -> list[str]:
+    """Keys in which two recipes differ, with both values."""
+    old, new = _flat(asdict(there)), _flat(asdict(recipe))
+    return [f"{key} ({old.get(key)} there)" for key in old | new if old.get(key) != new.get(key)]
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _holds_more_than_state(path: Path) -> bool:
+    """Whether there is anything but what a run that was killed at its very beginning has left."""
+    return any(entry not in ("state",) and not entry.startswith(".recipe.toml.") for entry in os.listdir(path))

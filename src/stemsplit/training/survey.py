@@ -1,0 +1,187 @@
+"""
+A look at all training data before anything is trained: what there is, and everything that is wrong with it.
+
+Shapes: S sources, T frames.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemsplit.audio.assignment import Assigned, SourceRules, assign, usable
+from stemsplit.audio.faults import shown
+from stemsplit.audio.multitrack import SPLITS, find_multitracks
+from stemsplit.errors import TrackError
+from stemsplit.evaluation.splits import split_tracks
+from stemsplit.events import Listener, SongsExamined, ignore
+from stemsplit.training.measurement import Measurement, measured
+
+_MANY = 3  # sentences of one kind in a row before the rest is counted
+_SHORTEST_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """A folder of songs, and how often its excerpts are drawn compared to those of other folders."""
+
+    path: Path
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Song:
+    """A song that can be trained on or validated with."""
+
+    track: Assigned
+    measurement: Measurement
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Survey:
+    """
+    What there is to train with.
+
+    Attributes:
+        splits: songs by "train", "valid" and "test".
+        problems: sentences about what must be mended first.
+        notes: sentences about what is good to know.
+    """
+
+    splits: dict[str, tuple[Song, ...]]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same songs with the same files in the same splits, wherever they lie."""
+        lines = [
+            f"{split}\0{song.track.name}\0{song.weight!r}\0{song.measurement.digest}"
+            for split, songs in self.splits.items()
+            for song in songs
+        ]
+        return hashlib.sha256("\n".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
+
+    def hours(self, split: str, source: int) -> float:
+        """How long a source is heard in a split: above -60 dBFS."""
+        return sum(song.measurement.sounding_seconds[source] for song in self.splits[split]) / 3600
+
+
+def survey(folders: Sequence[DataFolder], rules: SourceRules, sample_rate: int, listener: Listener = ignore) -> Survey:
+    """
+    Find and measure all songs. What was measured before is known from the cache; nothing is written to the data.
+
+    Raises:
+        DecodeError: for a folder that cannot be searched.
+    """
+    problems: list[str] = []
+    notes: list[str] = []
+    found: list[tuple[str, Assigned, float]] = []
+    for folder in folders:
+        tracks = [assign(track, rules) for track in find_multitracks(folder.path, rules.sources)]
+        if not tracks:
+            problems.append(
+                f"{shown(folder.path)}: holds no songs. Each song is a folder with one audio file per source, such as "
+                f"{rules.sources[0]}.wav."
+            )
+        kept, wrong, passed_over = usable(tracks, rules)
+        problems += wrong
+        notes += passed_over
+        for split, songs in split_tracks(kept).items():
+            found += [(split, song, folder.weight) for song in songs]
+    splits: dict[str, list[Song]] = {split: [] for split in SPLITS}
+    examined = _examined([track for _, track, _ in found], sample_rate, listener)
+    for (split, track, weight), measurement in zip(found, examined, strict=True):
+        if isinstance(measurement, TrackError):
+            problems.append(str(measurement))
+        else:
+            problems += _wrong(track, rules, measurement)
+            notes += _notable(track, rules, measurement, sample_rate)
+            splits[split].append(Song(track, measurement, weight))
+    if not problems:
+        problems += _lacking(splits, rules)
+    done = {split: tuple(songs) for split, songs in splits.items()}
+    return Survey(done, tuple(problems), tuple(_shortened(notes)))
+
+
+def _examined(tracks: Sequence[Assigned], sample_rate: int, listener: Listener) -> Iterator[Measurement | TrackError]:
+    def examine(track: Assigned) -> Measurement | TrackError:
+        try:
+            return measured(track, sample_rate)
+        except TrackError as error:
+            return error
+
+    with ThreadPoolExecutor() as pool:
+        for done, result in enumerate(pool.map(examine, tracks), 1):
+            listener(SongsExamined(done, len(tracks)))
+            yield result
+
+
+def _wrong(track: Assigned, rules: SourceRules, measurement: Measurement) -> list[str]:
+    """What makes a song unfit."""
+    problems = []
+    for source, seconds in zip(rules.sources, measurement.seconds, strict=True):
+        if 0 < seconds < _SHORTEST_SECONDS:
+            problems.append(f"{track.name}: {source} is {seconds:.4f} s long. Export it again, or take it away.")
+    if not measurement.std:
+        problems.append(f"{track.name}: is silent from its start to its end. Take it away.")
+    problems += [f"{track.name}: {fault}" for fault in measurement.faults]
+    return problems
+
+
+def _notable(track: Assigned, rules: SourceRules, measurement: Measurement, sample_rate: int) -> list[str]:
+    notes = []
+    present = [seconds for seconds in measurement.seconds if seconds]
+    if present and max(present) - min(present) > 1 / 100:
+        notes.append(
+            f"{track.name}: its stems are from {min(present):.2f} to {max(present):.2f} s long; shorter ones are "
+            "padded with silence."
+        )
+    rates = sorted(set(measurement.sample_rates) - {sample_rate})
+    if rates:
+        notes.append(f"{track.name}: {', '.join(map(str, rates))} Hz, converted to {sample_rate}.")
+    silent = [
+        source
+        for source, seconds, sounding in zip(
+            rules.sources, measurement.seconds, measurement.sounding_seconds, strict=True
+        )
+        if seconds and not sounding
+    ]
+    if silent:
+        notes.append(f"{track.name}: {', '.join(silent)} is silent throughout.")
+    if measurement.mixture_error_db is not None and measurement.mixture_error_db > -20:
+        notes.append(
+            f"{track.name}: its mixture is not the sum of its stems (the difference is at "
+            f"{measurement.mixture_error_db:.0f} dB of it). Training uses the sum, evaluation the file."
+        )
+    return notes
+
+
+def _lacking(splits: dict[str, list[Song]], rules: SourceRules) -> list[str]:
+    """What cannot be learnt or validated for want of songs."""
+    if not splits["train"]:
+        only = " The only one validates." if splits["valid"] else ""
+        return [f"There is no song to train with.{only} Add songs, in folders of their own."]
+    if not splits["valid"]:
+        return ["There is no song to validate with. Add some, or move some into a folder called valid."]
+    return [
+        f"{source}: is silent in every song to train with, so that it cannot be learnt. Add songs that have it, or "
+        "leave it out of --sources."
+        for index, source in enumerate(rules.sources)
+        if not any(song.measurement.sounding_seconds[index] for song in splits["train"])
+    ]
+
+
+def _shortened(notes: Iterable[str]) -> Iterator[str]:
+    """Of many notes that differ in the song only, a few."""
+    seen: dict[str, int] = {}
+    for note in notes:
+        kind = note.partition(": ")[2].translate({ord(digit): None for digit in "0123456789."})
+        seen[kind] = seen.get(kind, 0) + 1
+        if seen[kind] <= _MANY:
+            yield note
+    rest = sum(max(0, count - _MANY) for count in seen.values())
+    if rest:
+        yield f"and {rest} more of these."

@@ -1,0 +1,117 @@
+"""Whole songs through the real `Separator`, by the weights as they are and by every average of them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stemsplit.audio.multitrack import stem_blocks
+from stemsplit.compute import choose
+from stemsplit.evaluation.evaluate import score
+from stemsplit.evaluation.metrics import mean_sdr
+from stemsplit.model.config import HTDemucsConfig
+from stemsplit.model.htdemucs import HTDemucs
+from stemsplit.separation.options import SplitOptions
+from stemsplit.separation.separator import Separator
+from stemsplit.training.processes import Processes
+from stemsplit.training.survey import Song
+from stemsplit.weights.bag import Bag
+
+PLAIN = "plain"
+"""What the weights as they are are called, among averages of them."""
+
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """
+    How good some weights are.
+
+    Attributes:
+        loss: the training's, of standardised songs, mean over them.
+        sdr: utterance SDR in dB by source that the loss counts, mean over songs; None where it is silent in all.
+    """
+
+    loss: float
+    sdr: dict[str, float | None]
+
+    @property
+    def mean_sdr(self) -> float | None:
+        """Over sources, in dB."""
+        return mean_sdr(list(self.sdr.values()))
+
+
+def separator_of(config: HTDemucsConfig, weights: Weights, device: str, name: str = PLAIN) -> Separator:
+    """Who separates with these weights as validation does: in fp32, with no overlap."""
+    with torch.device("meta"):
+        network = HTDemucs(config)
+    network.load_state_dict({key: tensor.detach().to("cpu") for key, tensor in weights.items()}, assign=True)
+    bag = Bag(name, None, (network.eval(),), ((1.0,) * len(config.sources),))
+    return Separator(bag, compute=choose(device, "fp32"), options=SplitOptions(overlap=0.0))
+
+
+def validated(
+    config: HTDemucsConfig,
+    candidates: Mapping[str, Weights],
+    songs: Sequence[Song],
+    loss_weights: Sequence[float],
+    device: str,
+    processes: Processes,
+    heard: Callable[[int], None] = lambda done: None,
+) -> dict[str, Validation]:
+    """
+    Every candidate on every song; processes share the songs.
+
+    Args:
+        config: of the network.
+        candidates: weights by name.
+        songs: those that validate.
+        loss_weights: of the sources.
+        device: where to separate.
+        processes: who shares the songs.
+        heard: told how many songs of all candidates are done by this process.
+    """
+    own = list(enumerate(songs))[processes.rank :: processes.count]
+    results: dict[str, list[tuple[int, Any]]] = {}
+    done = 0
+    for name, weights in candidates.items():
+        separator = separator_of(config, weights, device, name)
+        results[name] = []
+        for number, song in own:
+            scores = score(separator, lambda song=song: _references(song, config.sample_rate))  # type: ignore[misc]
+            losses = [error / song.measurement.std for error in scores.l1]
+            results[name].append((number, (losses, scores.sdr)))
+            done += 1
+            heard(done)
+    shares = processes.gathered(results)
+    validations = {}
+    for name in candidates:
+        per_song = [result for _, result in sorted(entry for share in shares for entry in share[name])]
+        validations[name] = _mean(config.sources, per_song, loss_weights)
+    return validations
+
+
+def _references(song: Song, sample_rate: int) -> Iterator[tuple[Any, Any]]:
+    """True sources and their sum, which is what the network has been trained to separate."""
+    for block in stem_blocks(song.track.files, sample_rate):
+        yield block, block.sum(axis=0)
+
+
+def _mean(
+    sources: Sequence[str],
+    per_song: Sequence[tuple[Sequence[float], Sequence[float | None]]],
+    loss_weights: Sequence[float],
+) -> Validation:
+    total = sum(loss_weights)
+    losses = [
+        sum(loss * weight for loss, weight in zip(losses, loss_weights, strict=True)) / total for losses, _ in per_song
+    ]
+    sdr = {
+        source: mean_sdr([scores[index] for _, scores in per_song])
+        for index, source in enumerate(sources)
+        if loss_weights[index]
+    }
+    return Validation(sum(losses) / len(losses), sdr)

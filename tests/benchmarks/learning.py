@@ -1,0 +1,138 @@
+"""
+A small network learns to tell four synthetic instruments apart, with remixing and without.
+
+    python tests/benchmarks/learning.py [--seeds 0 1 2] [--steps 1000] [--plot learning.png]
+
+The instruments share their spectrum (`multitracks.py`), so that no gain and no filter separates them. Eight songs of
+24 s at 8 kHz: five to train with, one that validates, two held out, which are scored at the end against the best
+single gain on the mixture, least squares per song and source. About three minutes per run on two cores.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from multitracks import SOURCES, multitrack, write_multitrack
+from stemsplit.audio.assignment import SourceRules, assign
+from stemsplit.audio.multitrack import find_multitracks
+from stemsplit.compute import choose
+from stemsplit.evaluation.evaluate import evaluate_song, overall
+from stemsplit.separation.separator import Separator
+from stemsplit.training.journal import read_metrics
+from stemsplit.training.processes import ALONE
+from stemsplit.training.recipe import Augment, Averages, Data, Network, Optimizer, Recipe, Training
+from stemsplit.training.run import Request, prepared, train
+from stemsplit.training.survey import DataFolder
+from stemsplit.training.trainer import Surroundings
+from stemsplit.weights.bag import find_model, load_bag
+
+RATE = 8000
+SECONDS = 24.0
+SONGS = {"train": 5, "valid": 1, "test": 2}
+EPOCHS = 5
+RULES = SourceRules(SOURCES)
+
+
+def recipe(seed: int, remix: bool, steps: int) -> Recipe:
+    """Nothing of the paper's but its order of size: what learns within minutes."""
+    return Recipe(
+        name="learning",
+        data=Data(excerpt_seconds=2.5, stride_seconds=0.25),
+        network=Network(
+            sample_rate=RATE, channels=16, bottom_channels=64, transformer_layers=1, transformer_heads=4, dropout=0.0
+        ),
+        augment=Augment(repitch=0.0, shift_seconds=0.5, gain=0.0, remix=float(remix)),
+        optimizer=Optimizer(learning_rate=1e-3),
+        training=Training(epochs=EPOCHS, batches_per_epoch=steps // EPOCHS, batch_size=8, seed=seed),
+        averages=Averages(batch=(0.99,), epoch=()),
+    )
+
+
+def write_songs(folder: Path, seed: int) -> None:
+    numbers = iter(range(100 * seed, 100 * seed + sum(SONGS.values())))
+    for split, count in SONGS.items():
+        for _ in range(count):
+            number = next(numbers)
+            write_multitrack(folder / split / f"song {number}", multitrack(number, SECONDS, RATE), RATE)
+
+
+def run(folder: Path, seed: int, remix: bool, steps: int) -> dict[str, Any]:
+    """Train on the songs in a folder, and score the songs held out."""
+    output = folder / ("remix" if remix else "plain")
+    request = Request([DataFolder(folder / "songs")], recipe(seed, remix, steps), RULES, output)
+    train(prepared(request, ALONE), Surroundings("cpu", ALONE, 1, lambda event: None))
+    separator = Separator(load_bag(find_model(str(output))), compute=choose("cpu", "fp32"))
+    songs = [assign(track, RULES) for track in find_multitracks(folder / "songs" / "test")]
+    results = [evaluate_song(separator, song) for song in songs]
+    model, gain, mixture = (overall(results, kind) for kind in ("sdr", "gain_sdr", "mixture_sdr"))
+    return {
+        "seed": seed,
+        "remix": remix,
+        "sdr": model,
+        "above_gain": {source: model[source] - gain[source] for source in model},  # type: ignore[operator]
+        "mixture_sdr": mixture,
+        "epochs": [replace_sdr(entry) for entry in read_metrics(output)],
+    }
+
+
+def replace_sdr(entry: dict[str, Any]) -> dict[str, Any]:
+    best = entry["valid"][entry["best"]]
+    return {"step": entry["step"], "train_loss": entry["train_loss"], "valid_loss": best["loss"], "sdr": best["sdr"]}
+
+
+def plot(runs: list[dict[str, Any]], path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    for entry in runs:
+        colour = "tab:blue" if entry["remix"] else "tab:orange"
+        steps = [epoch["step"] for epoch in entry["epochs"]]
+        left.plot(steps, [epoch["valid_loss"] for epoch in entry["epochs"]], color=colour)
+        left.plot(steps, [epoch["train_loss"] for epoch in entry["epochs"]], color=colour, linestyle=":", alpha=0.6)
+        offset = 0.15 if entry["remix"] else -0.15
+        label = f"{'with' if entry['remix'] else 'without'} remixing" if entry["seed"] == runs[0]["seed"] else None
+        values = list(entry["above_gain"].values())
+        right.plot([i + offset for i in range(len(values))], values, "o", color=colour, label=label)
+    left.set(xlabel="step", ylabel="L1 loss (dotted: training)", title="validation")
+    right.set_xticks(range(len(runs[0]["above_gain"])), list(runs[0]["above_gain"]))
+    right.axhline(0, color="black", linewidth=0.8)
+    right.set(ylabel="SDR above the best single gain (dB)", title="songs held out, one point per seed")
+    right.legend()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--json", type=Path, help="add every run to this file")
+    arguments = parser.parse_args()
+    runs = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for seed in arguments.seeds:
+            folder = Path(temporary) / str(seed)
+            write_songs(folder / "songs", seed)
+            for remix in (True, False):
+                runs.append(run(folder, seed, remix, arguments.steps))
+                above = ", ".join(f"{source} {value:+.2f}" for source, value in runs[-1]["above_gain"].items())
+                print(f"seed {seed}, {'with' if remix else 'without'} remixing: SDR above the best gain: {above}", flush=True)
+                if arguments.json:
+                    with arguments.json.open("a") as file:
+                        file.write(json.dumps(runs[-1]) + "\n")
+    for remix in (True, False):
+        some = [entry["above_gain"]["all"] for entry in runs if entry["remix"] is remix]
+        print(f"{'with' if remix else 'without'} remixing: mean {mean(some):+.2f} dB, from {min(some):+.2f} to {max(some):+.2f}")
+    print(f"the mixture as estimate: at most {max(max(entry['mixture_sdr'].values()) for entry in runs):.2f} dB")
+    if arguments.plot:
+        plot(runs, arguments.plot)
+
+
+if __name__ == "__main__":
+    main()
