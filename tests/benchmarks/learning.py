@@ -83,6 +83,10 @@ def replace_sdr(entry: dict[str, Any]) -> dict[str, Any]:
     return {"step": entry["step"], "train_loss": entry["train_loss"], "valid_loss": best["loss"], "sdr": best["sdr"]}
 
 
+def _name(remix: bool) -> str:
+    return f"{'with' if remix else 'without'} remixing"
+
+
 def plot(runs: list[dict[str, Any]], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -96,7 +100,7 @@ def plot(runs: list[dict[str, Any]], path: Path) -> None:
         left.plot(steps, [epoch["valid_loss"] for epoch in entry["epochs"]], color=colour)
         left.plot(steps, [epoch["train_loss"] for epoch in entry["epochs"]], color=colour, linestyle=":", alpha=0.6)
         offset = 0.15 if entry["remix"] else -0.15
-        label = f"{'with' if entry['remix'] else 'without'} remixing" if entry["seed"] == runs[0]["seed"] else None
+        label = _name(entry["remix"]) if entry["seed"] == runs[0]["seed"] else None
         values = list(entry["above_gain"].values())
         right.plot([i + offset for i in range(len(values))], values, "o", color=colour, label=label)
     left.set(xlabel="step", ylabel="L1 loss (dotted: training)", title="validation")
@@ -122,13 +126,13 @@ def main() -> None:
             for remix in (True, False):
                 runs.append(run(folder, seed, remix, arguments.steps))
                 above = ", ".join(f"{source} {value:+.2f}" for source, value in runs[-1]["above_gain"].items())
-                print(f"seed {seed}, {'with' if remix else 'without'} remixing: SDR above the best gain: {above}", flush=True)
+                print(f"seed {seed}, {_name(remix)}: SDR above the best gain: {above}", flush=True)
                 if arguments.json:
                     with arguments.json.open("a") as file:
                         file.write(json.dumps(runs[-1]) + "\n")
     for remix in (True, False):
         some = [entry["above_gain"]["all"] for entry in runs if entry["remix"] is remix]
-        print(f"{'with' if remix else 'without'} remixing: mean {mean(some):+.2f} dB, from {min(some):+.2f} to {max(some):+.2f}")
+        print(f"{_name(remix)}: mean {mean(some):+.2f} dB, from {min(some):+.2f} to {max(some):+.2f}")
     print(f"the mixture as estimate: at most {max(max(entry['mixture_sdr'].values()) for entry in runs):.2f} dB")
     if arguments.plot:
         plot(runs, arguments.plot)

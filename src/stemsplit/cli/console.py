@@ -23,7 +23,7 @@ from stemsplit.audio.extensions import looks_like_audio
 from stemsplit.audio.faults import reason, shown
 from stemsplit.cli.progress import Amount, Bars, Display, JsonLines, Lines, clock
 from stemsplit.errors import OutputError, StemsplitError, UsageError
-from stemsplit.events import EpochEnded, Event, RunEnded, TrackWaiting, Warned
+from stemsplit.events import EpochEnded, Event, RunEnded, TrackWaiting, TrainingStarted, Warned
 from stemsplit.separation.report import TrackReport
 
 Mode = Literal["human", "json", "quiet"]
@@ -107,6 +107,8 @@ class Console:
         match event:
             case TrackWaiting(track):
                 self.say(f"{track}: another stemsplit is at it; waiting for it.")
+            case TrainingStarted(run, done, total) if done:
+                self.say(f"{run}: {'is trained already' if done == total else f'goes on from step {done} of {total}'}.")
             case EpochEnded():
                 self.say(_epoch(event))
 

@@ -26,7 +26,7 @@ def train(
         list[str],
         typer.Argument(
             metavar="DATA...",
-            help="Folders with one folder per song and one audio file per source in it; FOLDER=2 is drawn twice as often.",
+            help="Folders of song folders with one audio file per source; FOLDER=2 is drawn twice as often.",
         ),
     ],
     recipe: Annotated[

@@ -32,16 +32,16 @@ def model_card(
             "",
             f"# {name}",
             "",
-            f"An HT Demucs network (Rouard, Massa, Défossez 2022) that separates {_listed(recipe.data.sources)}, trained "
-            f"with stemsplit {version('stemsplit')}.",
+            f"An HT Demucs network (Rouard, Massa, Défossez 2022) that separates {_listed(recipe.data.sources)}, "
+            f"trained with stemsplit {version('stemsplit')}.",
             "",
             f"Use it: `stemsplit song.mp3 -m {folder.path}`",
             "",
             "## Scores",
             "",
-            f"On {origin['songs']['valid']} songs that validated, after epoch {best['epoch']} of {recipe.training.epochs}, "
-            f'with the weights called "{best["best"]}": L1 loss {scores["loss"]:.4f}, and utterance SDR (10 log10 of '
-            "signal over error energy, whole song, mean over songs):",
+            f"On {_songs(origin['songs']['valid'])} that validated, after epoch {best['epoch']} of "
+            f'{recipe.training.epochs}, with the weights called "{best["best"]}": L1 loss {scores["loss"]:.4f}, and '
+            "utterance SDR (10 log10 of signal over error energy, whole song, mean over songs):",
             "",
             *_table(["source", "SDR (dB)"], [[source, _decibels(sdr)] for source, sdr in scores["sdr"].items()]),
             "",
@@ -61,7 +61,7 @@ def model_card(
             "",
             "## Recipe",
             "",
-            f"{_start(origin)} All settings: `recipe.toml`. {folder_note(recipe)}",
+            f"{_start(origin)} All settings: `recipe.toml`. {_figures(recipe)}",
             "",
             "## Publish",
             "",
@@ -71,14 +71,14 @@ def model_card(
             f"hf upload USER/Demucs-{name} {folder.path} . --exclude 'state/*'",
             "```",
             "",
-            f"Then `stemsplit song.mp3 -m USER/Demucs-{name}` uses it anywhere, and so does the reference implementation.",
-            "Whether you may publish it depends on the songs, and on the model it started from.",
+            f"Then `stemsplit song.mp3 -m USER/Demucs-{name}` uses it anywhere, and so does the reference",
+            "implementation. Whether you may publish it depends on the songs, and on the model it started from.",
             "",
         ]
     )
 
 
-def folder_note(recipe: Recipe) -> str:
+def _figures(recipe: Recipe) -> str:
     """The few figures that everybody asks for."""
     training = recipe.training
     return (
@@ -93,6 +93,10 @@ def _start(origin: Mapping[str, Any]) -> str:
         return "From fresh weights."
     heads = ", ".join(f"{new} from {old}" for new, old in start["heads"].items())
     return f"From {start['model']} ({start['revision']}){f', heads: {heads}' if heads else ''}."
+
+
+def _songs(count: int) -> str:
+    return f"{count} {'song' if count == 1 else 'songs'}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -63,7 +63,7 @@ class Journal:
         """Have TensorBoard play what was separated. Shape: [2, T] each."""
         if self._board is not None:
             for source, signal in sources.items():
-                self._board.add_audio(source, signal.mean(0)[None], step, sample_rate=sample_rate)
+                self._board.add_audio(source, signal.mean(0)[None].clip(-1, 1), step, sample_rate=sample_rate)
 
     def close(self) -> None:
         """End what TensorBoard writes."""

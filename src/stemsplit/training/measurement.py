@@ -64,8 +64,10 @@ class Measurement:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Raises ValueError, TypeError or KeyError for what `to_json` has not written."""
-        table: dict[str, Any] = json.loads(text)
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()})
+        table: dict[str, Any] = {}
+        for key, value in json.loads(text).items():
+            table[key] = tuple(value) if isinstance(value, list) else value
+        return cls(**table)
 
     def to_json(self) -> str:
         """As the cache keeps it."""

@@ -72,7 +72,7 @@ ALONE = Processes()
 
 
 def joined(device: str) -> tuple[Processes, str]:
-    """This process among those that torchrun has started, and its device."""
+    """Which process this is of those that torchrun has started, and its device."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return ALONE, device

@@ -157,7 +157,7 @@ def _check_shares(recipe: Recipe, processes: Processes) -> None:
     if size % processes.count or (processes.count > 1 and size // processes.count % group):
         raise UsageError(
             f"A batch of {size} cannot be shared by {processes.count} processes: each needs a multiple of {group} "
-            f"excerpts, among which stems are recombined. Use --set batch_size={processes.count * group}, or a multiple."
+            f"excerpts, among which stems are recombined. Use --set batch_size={processes.count * group}."
         )
 
 

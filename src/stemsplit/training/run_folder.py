@@ -17,7 +17,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from filelock import FileLock, Timeout
 
 from stemsplit.audio.faults import reason, shown
@@ -26,7 +25,7 @@ from stemsplit.model.htdemucs import HTDemucs
 from stemsplit.training.recipe import Recipe
 from stemsplit.training.recipe_file import read_recipe, to_toml
 from stemsplit.weights.checkpoint import write_checkpoint
-from stemsplit.weights.definition import read_definition
+from stemsplit.weights.definition import definition_text, read_definition
 from stemsplit.weights.integrity import sha256_of
 
 _SIGNATURE_DIGITS = 8
@@ -123,16 +122,14 @@ class RunFolder:
         """
         part = self.path / "state" / "model.safetensors"
         write_checkpoint(part, network)
+        part.chmod(0o666 & ~_umask())
         signature = sha256_of(part)[:_SIGNATURE_DIGITS]
         part.replace(self.path / f"{signature}.safetensors")
         self.define([signature])
 
     def define(self, signatures: Sequence[str], weights: Sequence[Sequence[float]] | None = None) -> None:
         """Have the YAML name these networks, and remove others that it named before."""
-        content: dict[str, Any] = {"models": list(signatures)}
-        if weights is not None:
-            content["weights"] = [list(row) for row in weights]
-        self.write(self.definition, yaml.safe_dump(content, sort_keys=False, default_flow_style=None))
+        self.write(self.definition, definition_text(signatures, weights))
         for path in self.path.iterdir():
             if _SIGNED.fullmatch(path.name) and path.stem not in signatures:
                 path.unlink()
@@ -156,8 +153,8 @@ class RunFolder:
         if other:
             self.close()
             raise UsageError(
-                f"{shown(self.path)}: holds a run that differs in {', '.join(other)}. Choose another folder with -o, or "
-                "train as before to go on."
+                f"{shown(self.path)}: holds a run that differs in {', '.join(other)}. Choose another folder with -o, "
+                "or train as before to go on."
             )
 
 
@@ -169,6 +166,13 @@ def published_signatures(path: Path) -> tuple[str, ...]:
         CheckpointError: if its YAML cannot be read.
     """
     return read_definition(path / f"{path.resolve().name}.yaml").members
+
+
+def _umask() -> int:
+    """What new files of this process may not permit; the format's library permits its owner alone to read."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _differences(there: Recipe, recipe: Recipe) -> list[str]:
@@ -186,4 +190,4 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _holds_more_than_state(path: Path) -> bool:
     """Whether there is anything but what a run that was killed at its very beginning has left."""
-    return any(entry not in ("state",) and not entry.startswith(".recipe.toml.") for entry in os.listdir(path))
+    return any(entry.name != "state" and not entry.name.startswith(".recipe.toml.") for entry in path.iterdir())

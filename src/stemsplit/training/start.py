@@ -85,8 +85,8 @@ def adapted(recipe: Recipe, start: Start, fixed: Mapping[str, object]) -> Recipe
     for name, value in fixed.items():
         if name in shape and shape[name] != value:
             raise UsageError(
-                f"--set {name}={value}: the model to start from has {name}={shape[name]}, which cannot be changed. Leave "
-                "it out, or train without --init."
+                f"--set {name}={value}: the model to start from has {name}={shape[name]}, which cannot be changed. "
+                "Leave it out, or train without --init."
             )
     return replace(recipe, network=replace(recipe.network, **shape))
 

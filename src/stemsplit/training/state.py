@@ -56,8 +56,8 @@ class TrainingState:
         except (OSError, RuntimeError) as error:  # torch turns the system's errors into its own
             cause = error if isinstance(error, OSError) else OSError(errno.ENOSPC, str(error))
             raise StemsplitError(
-                f"{shown(path)}: cannot be saved: {reason(cause)}. The state saved before is whole, and the same command "
-                "goes on from there."
+                f"{shown(path)}: cannot be saved: {reason(cause)}. The state saved before is whole, and the same "
+                "command goes on from there."
             ) from error
         finally:
             temporary.unlink(missing_ok=True)

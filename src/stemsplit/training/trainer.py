@@ -172,7 +172,7 @@ class Trainer:
         return loss
 
     def _augmented(self, excerpts: Tensor) -> Tensor:
-        """This process's share of the batch, as it is varied for this step."""
+        """The share of the batch that this process computes, as it is varied for this step."""
         recipe, rank = self._recipe, self._around.processes.rank
         generator = torch.Generator().manual_seed(_seed(recipe.training.seed, self._state.step, 0))
         draws = Draws.of(recipe.augment, recipe.training.batch_size, len(recipe.data.sources), generator)

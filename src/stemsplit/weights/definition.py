@@ -167,6 +167,14 @@ def read_definition(path: Path) -> BagDefinition:
         raise CheckpointError(f"{path} describes no bag of models: {reason}.") from error
 
 
+def definition_text(members: Sequence[str], weights: Sequence[Sequence[float]] | None = None) -> str:
+    """The YAML of a bag, which `read_definition` and the reference implementation read."""
+    content: dict[str, object] = {"models": list(members)}
+    if weights is not None:
+        content["weights"] = [list(row) for row in weights]
+    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None)
+
+
 def _definition(content: object) -> BagDefinition:
     if not isinstance(content, dict) or not isinstance(content.get("models"), list):
         raise ValueError("it needs a list `models`")
