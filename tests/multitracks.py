@@ -2,8 +2,8 @@
 Synthetic multitracks: four instruments that share their spectrum, and folders of them on disk.
 
 Every instrument reaches from its lowest note to the top of the spectrum, so that no filter separates them; what tells
-them apart is how they sound: drums are bursts of noise, the bass is plucked, the other one holds chords, the voice
-slides and quivers. All are equally loud over a song, so that the mixture is a bad estimate of each.
+them apart is how they sound: drums are thumps and bursts of noise, the bass is plucked, the other one holds chords, the
+voice slides and quivers. All are equally loud over a song, so that the mixture is a bad estimate of each.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -75,7 +75,7 @@ def _drums(random: np.random.Generator, tonic: float, frames: int, rate: int) ->
     for beat, start in enumerate(range(0, frames, round(_BEAT_SECONDS * rate))):
         time = np.arange(min(rate // 4, frames - start)) / rate
         if beat % 2 == 0:
-            sound[start : start + len(time)] += 1.5 * np.sin(60 * (1 - np.exp(-time * 12))) * np.exp(-time * 14)
+            sound[start : start + len(time)] += 3.0 * np.sin(60 * (1 - np.exp(-time * 12))) * np.exp(-time * 10)
         length = random.choice([0.012, 0.05])
         sound[start : start + len(time)] += random.standard_normal(len(time)) * np.exp(-time / length)
     return sound

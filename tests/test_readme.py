@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from hub_server import Served, serving
-from signals import convert, needs_ffmpeg, stereo_tones, write_sound
+from multitracks import multitrack, write_multitrack
+from signals import convert, needs_ffmpeg, noise, stereo_tones, write_sound
 from standins import SOURCES, make_htdemucs, make_htdemucs_6s, make_htdemucs_ft, write_catalog
 
 CHECKOUT = Path(__file__).parent.parent
@@ -20,6 +21,8 @@ FIRST_BLOCK = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL
 HOW_TO = README.split("## How to")[1].split("\n## ")[0]
 QUOTED = [command.replace("\\|", "|") for command in re.findall(r"`([^`\n]*stemsplit [^`\n]+)`", HOW_TO)]
 COMMANDS = [command for command in QUOTED if "model.safetensors" not in command and "bench" not in command]
+TRAIN = README.split("## Train")[1].split("\n## ")[0]
+TRAINING = [found for found in re.findall(r"`([^`\n]*stemsplit [^`\n]+)`", TRAIN) if not found.endswith("evaluate")]
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +82,35 @@ def test_the_python_example_works(songs: Path, environment: dict[str, str]) -> N
     assert (songs / "stems" / "song" / "vocals.wav").exists()
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
+    """A folder with the songs that the README trains with, and the run that it uses."""
+    folder = tmp_path_factory.mktemp("training")
+    for number in range(3):
+        write_multitrack(folder / "multitracks" / f"song {number}", multitrack(number, 4.0))
+        write_multitrack(
+            folder / "kits" / f"song {number}", {stem: noise(2, 88_200) for stem in ("kick", "snare", "hat")}
+        )
+        for split in ("train", "test"):
+            write_multitrack(folder / f"musdb18hq/{split}/{number}", multitrack(number, 2.0), mixture=True)
+    write_sound(folder / "song.mp3", stereo_tones(1.5))
+    short = "stemsplit train multitracks -r smoke --set epochs=1 --set batches_per_epoch=1"
+    _sh(short, folder, environment | {"XDG_CACHE_HOME": str(folder / "cache")})
+    return folder
+
+
+@pytest.mark.parametrize("command", TRAINING)
+def test_every_example_of_training_works(command: str, trained: Path, environment: dict[str, str]) -> None:
+    """All but the training itself, which is one step of the shortest recipe; what that makes is used."""
+    if " train " in command and "list" not in command:
+        command = re.sub(r"torchrun .* -m stemsplit", "stemsplit", command)
+        command += " --check --set batch_size=1 --set remix=0"
+    _sh(command, trained, environment | {"XDG_CACHE_HOME": str(trained / "cache")})
+
+
 def test_examples_were_found() -> None:
     assert len(COMMANDS) > 30
+    assert len(TRAINING) > 10
     for section in ("Musicians", "Karaoke makers", "DJs", "Whole folders", "Script authors"):
         assert f"### {section}\n" in HOW_TO
     assert FIRST_BLOCK.splitlines()[-1] == "stemsplit song.mp3"

@@ -40,7 +40,7 @@ def recipe(seed: int, remix: bool, steps: int) -> Recipe:
     """Nothing of the paper's but its order of size: what learns within minutes."""
     return Recipe(
         name="learning",
-        data=Data(excerpt_seconds=2.5, stride_seconds=0.25),
+        data=Data(excerpt_seconds=2.0, stride_seconds=0.25),
         network=Network(
             sample_rate=RATE, channels=16, bottom_channels=64, transformer_layers=1, transformer_heads=4, dropout=0.0
         ),

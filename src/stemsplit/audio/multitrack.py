@@ -87,7 +87,7 @@ def find_multitracks(root: Path, sources: Iterable[str] = ()) -> list[Multitrack
         entered.add(folder.resolve())
         files, folders = _entries(folder)
         stems = [path for path in folders if path.name.lower() in known]
-        if files or stems:
+        if files or stems or _is_moises(folder):
             found.append(_multitrack(root, folder, split, files, folders))
         else:
             is_top = folder == root

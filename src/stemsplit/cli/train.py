@@ -23,12 +23,13 @@ _SPLITS = ("train", "valid", "test")
 
 def train(
     data: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="DATA...",
             help="Folders of song folders with one audio file per source; FOLDER=2 is drawn twice as often.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     recipe: Annotated[
         str, typer.Option("--recipe", "-r", metavar="NAME|FILE.toml", help="How to train; `--recipe list` shows all.")
     ] = "htdemucs",
@@ -76,6 +77,8 @@ def train(
     if recipe == "list":
         _list_recipes()
         return
+    if not data:
+        raise UsageError("Name the folder with the songs: stemsplit train DATA. Each song is a folder of stems in it.")
     is_first = os.environ.get("RANK", "0") == "0"
     with Console("human" if is_first and not quiet else "quiet", _progress(progress, is_first), log) as console:
         from stemsplit.events import ignore

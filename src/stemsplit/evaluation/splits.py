@@ -48,5 +48,5 @@ def _validating(tracks: Sequence[Assigned]) -> list[Assigned]:
     standard = [track for track in tracks if track.name.rsplit("/", 1)[-1] in MUSDB_VALIDATION]
     if standard:
         return standard
-    ranked = sorted(tracks, key=lambda track: hashlib.sha256(track.name.encode()).digest())
+    ranked = sorted(tracks, key=lambda track: hashlib.sha256(track.name.encode("utf-8", "surrogateescape")).digest())
     return ranked[: max(1, len(tracks) // _SHARE)]

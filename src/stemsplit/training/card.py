@@ -23,6 +23,7 @@ def model_card(
     best = next(entry for entry in reversed(entries) if entry["is_best"])
     scores = best["valid"][best["best"]]
     name = folder.name
+    repository = hub_repository(name)
     return "\n".join(
         [
             "---",
@@ -68,11 +69,12 @@ def model_card(
             "Into a repository of your own on the Hugging Face hub, as its files stand here:",
             "",
             "```sh",
-            f"hf upload USER/Demucs-{name} {folder.path} . --exclude 'state/*'",
+            f"hf upload USER/{repository} {folder.path} . --exclude 'state/*'",
             "```",
             "",
-            f"Then `stemsplit song.mp3 -m USER/Demucs-{name}` uses it anywhere, and so does the reference",
-            "implementation. Whether you may publish it depends on the songs, and on the model it started from.",
+            f"Then `stemsplit song.mp3 -m USER/{repository}` uses it anywhere, and so does the reference",
+            f"implementation (`demucs -n USER/{name} song.mp3`). Whether you may publish it depends on the",
+            "songs, and on the model it started from.",
             "",
         ]
     )
@@ -93,6 +95,14 @@ def _start(origin: Mapping[str, Any]) -> str:
         return "From fresh weights."
     heads = ", ".join(f"{new} from {old}" for new, old in start["heads"].items())
     return f"From {start['model']} ({start['revision']}){f', heads: {heads}' if heads else ''}."
+
+
+def hub_repository(name: str) -> str:
+    """What the reference implementation takes a model's repository on the hub to be called."""
+    prefix = "htdemucs"
+    if name == prefix:
+        return "HTDemucs"
+    return f"HTDemucs-{name[len(prefix) + 1 :]}" if name.startswith(f"{prefix}_") else f"Demucs-{name}"
 
 
 def _songs(count: int) -> str:

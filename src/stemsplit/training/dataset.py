@@ -129,7 +129,8 @@ class Order(Sampler[int]):
         while step < self._steps:
             epoch, within = divmod(step, self._steps_per_epoch)
             items = drawn(self._weights, self._steps_per_epoch * self._batch_size, self._seed, epoch)
-            for batch in items.reshape(self._steps_per_epoch, self._batch_size)[within:]:
+            batches = items.reshape(self._steps_per_epoch, self._batch_size)
+            for batch in batches[within : within + self._steps - step]:
                 yield from batch[self._share].tolist()
                 step += 1
 

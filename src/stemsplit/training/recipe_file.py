@@ -153,6 +153,8 @@ def _fitting(what: str, value: Any, example: Any) -> Any:
         value = [_value(part.strip()) for part in value.split(",")]
     if isinstance(example, tuple) and isinstance(value, list):
         return tuple(_fitting(what, part, example[0]) for part in value)
+    if isinstance(example, tuple):
+        return (_fitting(what, value, example[0]),)
     if isinstance(example, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(example):
@@ -170,7 +172,7 @@ def _unknown(recipe: str, key: str, known: Iterable[str]) -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(part) for part in value)}]"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # the one sign JSON leaves as it is
 
 
 def settings_of(settings: Iterable[str], section: str) -> dict[str, Any]:
