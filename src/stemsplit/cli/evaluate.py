@@ -1,5 +1,6 @@
 """`stemsplit evaluate`: a model's scores on songs whose stems are known."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,6 +81,7 @@ def _songs(folders: list[Path], sources: tuple[str, ...], split: str) -> "list[A
         raise UsageError(f"--split must be auto, all, {', '.join(SPLITS)}, not {split!r}.")
     rules = SourceRules(tuple(sources), missing="silence")
     found = [assign(track, rules) for folder in folders for track in find_multitracks(folder, sources)]
+    found = [replace(song, unknown=()) if song.mixture else song for song in found]  # whatever is in the mixture
     songs, problems, _ = usable(found, rules)
     if problems:
         raise UsageError(f"{problems[0]}{f' ({len(problems)} such songs.)' if len(problems) > 1 else ''}")

@@ -2,99 +2,106 @@
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from stemsplit.training.recipe import Recipe
-from stemsplit.training.run_folder import RunFolder
+
+# Markdown, with the head that the Hugging Face hub reads.
+_CARD = """\
+---
+tags: [music-source-separation, demucs, htdemucs]
+library_name: stemsplit
+---
+
+# {name}
+
+{networks} (HT Demucs: Rouard, Massa, Défossez 2022) to separate {sources}, trained with stemsplit {version}.
+
+Use it: `stemsplit song.mp3 -m {path}`
+
+## Scores
+
+On {songs} that validated: utterance SDR (10 log10 of signal over error energy, whole song, mean over songs).
+
+{scores}
+
+These songs chose the weights, so that songs never heard are a little harder.
+
+## Data
+
+{folders}
+
+{data}
+
+Hours are those in which a source is heard (above -60 dBFS).
+
+## Recipe
+
+{start} Segments of {segment:g} s, {batch_size} per step, {optimizer} at {learning_rate:g}. All settings: `recipe.toml`.
+
+## Publish
+
+Into a repository of your own on the Hugging Face hub, as its files stand here:
+
+```sh
+hf upload USER/{repository} {path} . --exclude '*state/*'
+```
+
+Then `stemsplit song.mp3 -m USER/{repository}` uses it anywhere, and so does the reference implementation
+(`demucs -n USER/{name} song.mp3`). Whether you may publish it depends on the songs, and on the model it started from.
+"""
+_SPLITS = ("train", "valid", "test")
 
 
-def model_card(
-    folder: RunFolder, recipe: Recipe, origin: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]
-) -> str:
+def model_card(path: Path, recipe: Recipe, origin: Mapping[str, Any], best: Sequence[Mapping[str, Any]]) -> str:
     """
-    Markdown, with the head that the Hugging Face hub reads.
+    The card of a run, or of the runs of several sources.
 
     Args:
-        folder: of the run.
+        path: of the run's folder.
         recipe: of the run.
         origin: of its data and its start, as the folder notes them.
-        entries: metrics of its epochs; the last best one made the model.
+        best: the epoch's metrics that the network comes from, for each network.
     """
-    best = next(entry for entry in reversed(entries) if entry["is_best"])
-    scores = best["valid"][best["best"]]
-    name = folder.name
-    repository = hub_repository(name)
-    return "\n".join(
-        [
-            "---",
-            "tags: [music-source-separation, demucs, htdemucs]",
-            "library_name: stemsplit",
-            "---",
-            "",
-            f"# {name}",
-            "",
-            f"An HT Demucs network (Rouard, Massa, Défossez 2022) that separates {_listed(recipe.data.sources)}, "
-            f"trained with stemsplit {version('stemsplit')}.",
-            "",
-            f"Use it: `stemsplit song.mp3 -m {folder.path}`",
-            "",
-            "## Scores",
-            "",
-            f"On {_songs(origin['songs']['valid'])} that validated, after epoch {best['epoch']} of "
-            f'{recipe.training.epochs}, with the weights called "{best["best"]}": L1 loss {scores["loss"]:.4f}, and '
-            "utterance SDR (10 log10 of signal over error energy, whole song, mean over songs):",
-            "",
-            *_table(["source", "SDR (dB)"], [[source, _decibels(sdr)] for source, sdr in scores["sdr"].items()]),
-            "",
-            "The songs chose the weights, so that songs never heard are a little harder.",
-            "",
-            "## Data",
-            "",
-            *_table(
-                ["", "songs", *(f"{source} (h)" for source in recipe.data.sources)],
+    name = path.resolve().name
+    sources = recipe.data.sources
+    return _CARD.format(
+        name=name,
+        networks="One network" if len(best) == 1 else f"{len(best)} networks",
+        sources=_listed(sources),
+        version=version("stemsplit"),
+        path=path,
+        songs=_songs(origin["songs"]["valid"]),
+        scores=_table(
+            ["source", "SDR (dB)", "epoch", "weights", "L1 loss of the network"],
+            [
                 [
-                    [split, str(origin["songs"][split]), *(f"{hours:.2f}" for hours in origin["hours"][split])]
-                    for split in ("train", "valid", "test")
-                ],
-            ),
-            "",
-            "Hours are those in which a source is heard (above -60 dBFS).",
-            "",
-            "## Recipe",
-            "",
-            f"{_start(origin)} All settings: `recipe.toml`. {_figures(recipe)}",
-            "",
-            "## Publish",
-            "",
-            "Into a repository of your own on the Hugging Face hub, as its files stand here:",
-            "",
-            "```sh",
-            f"hf upload USER/{repository} {folder.path} . --exclude 'state/*'",
-            "```",
-            "",
-            f"Then `stemsplit song.mp3 -m USER/{repository}` uses it anywhere, and so does the reference",
-            f"implementation (`demucs -n USER/{name} song.mp3`). Whether you may publish it depends on the",
-            "songs, and on the model it started from.",
-            "",
-        ]
+                    source,
+                    _decibels(sdr),
+                    str(epoch["epoch"]),
+                    epoch["best"],
+                    f"{epoch['valid'][epoch['best']]['loss']:.4f}",
+                ]
+                for epoch in best
+                for source, sdr in epoch["valid"][epoch["best"]]["sdr"].items()
+            ],
+        ),
+        folders=_folders(origin["folders"]),
+        data=_table(
+            ["", "songs", *(f"{source} (h)" for source in sources)],
+            [
+                [split, str(origin["songs"][split]), *(f"{hours:.2f}" for hours in origin["hours"][split])]
+                for split in _SPLITS
+            ],
+        ),
+        start=_start(origin["init"]),
+        segment=float(recipe.segment),
+        batch_size=recipe.training.batch_size,
+        optimizer=recipe.optimizer.name,
+        learning_rate=recipe.optimizer.learning_rate,
+        repository=hub_repository(name),
     )
-
-
-def _figures(recipe: Recipe) -> str:
-    """The few figures that everybody asks for."""
-    training = recipe.training
-    return (
-        f"Segments of {float(recipe.segment):g} s, {training.batch_size} per step, {recipe.optimizer.name} at "
-        f"{recipe.optimizer.learning_rate:g}."
-    )
-
-
-def _start(origin: Mapping[str, Any]) -> str:
-    start = origin["init"]
-    if start is None:
-        return "From fresh weights."
-    heads = ", ".join(f"{new} from {old}" for new, old in start["heads"].items())
-    return f"From {start['model']} ({start['revision']}){f', heads: {heads}' if heads else ''}."
 
 
 def hub_repository(name: str) -> str:
@@ -103,6 +110,18 @@ def hub_repository(name: str) -> str:
     if name == prefix:
         return "HTDemucs"
     return f"HTDemucs-{name[len(prefix) + 1 :]}" if name.startswith(f"{prefix}_") else f"Demucs-{name}"
+
+
+def _start(start: Mapping[str, Any] | None) -> str:
+    if start is None:
+        return "From fresh weights."
+    heads = ", ".join(f"{new} from {old}" for new, old in start["heads"].items())
+    return f"From {start['model']} ({start['revision']}){f', heads: {heads}' if heads else ''}."
+
+
+def _folders(folders: Sequence[tuple[str, float]]) -> str:
+    named = [f"{name}{f' (drawn {weight:g} times as often)' if weight != 1 else ''}" for name, weight in folders]
+    return f"Songs from {_listed(named)}."
 
 
 def _songs(count: int) -> str:
@@ -117,5 +136,5 @@ def _decibels(value: float | None) -> str:
     return "silent" if value is None else f"{value:.2f}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))

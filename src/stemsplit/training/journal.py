@@ -75,6 +75,11 @@ class Journal:
         self._folder.write(self._folder.path / "metrics.jsonl", "".join(lines))
 
 
+def best_epoch(path: Path) -> Entry:
+    """The entry of the epoch that made the model of a run's folder."""
+    return [entry for entry in read_metrics(path) if entry["is_best"]][-1]
+
+
 def read_metrics(path: Path) -> list[Entry]:
     """The entries of a run's folder, none if there are none."""
     try:

@@ -6,7 +6,6 @@ Everything that can be wrong is found in `prepared`, before anything is trained.
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,13 @@ from stemsplit.audio.faults import reason, shown
 from stemsplit.compute import choose
 from stemsplit.errors import OutputError, UsageError
 from stemsplit.events import Listener, ignore
+from stemsplit.training.card import model_card
 from stemsplit.training.dataset import Excerpts
+from stemsplit.training.journal import best_epoch
 from stemsplit.training.processes import Processes
 from stemsplit.training.recipe import Recipe
 from stemsplit.training.repitch import check_torchaudio
-from stemsplit.training.run_folder import RunFolder, published_signatures
+from stemsplit.training.run_folder import RunFolder, published_network
 from stemsplit.training.start import Start, adapted, load_start, starting_network
 from stemsplit.training.survey import DataFolder, Survey, survey
 from stemsplit.training.trainer import Surroundings, Trainer, steps_per_epoch
@@ -79,6 +80,7 @@ class Prepared:
         sources = range(len(self.recipe.data.sources))
         return {
             "data": self.survey.fingerprint,
+            "folders": [(folder.path.resolve().name, folder.weight) for folder in self.request.folders],
             "init": None if self.start is None else self.start.identity,
             "songs": {split: len(songs) for split, songs in splits.items()},
             "hours": {split: [round(self.survey.hours(split, source), 4) for source in sources] for split in splits},
@@ -146,6 +148,8 @@ def train(ready: Prepared, surroundings: Surroundings) -> None:
             _one_run(ready, recipe, top / source, surroundings, source)
         if folder is not None:
             _bagged(folder, sources)
+            best = [best_epoch(top / source) for source in sources]
+            folder.write(top / "README.md", model_card(top, ready.recipe, ready.origin, best))
     finally:
         if folder is not None:
             folder.close()
@@ -180,19 +184,13 @@ def _opened(processes: Processes, make: Callable[[], RunFolder]) -> RunFolder | 
 
 def _bagged(folder: RunFolder, sources: Sequence[str]) -> None:
     """Make a model of the runs of all sources: each source comes from its own network."""
-    signatures = []
-    for source in sources:
-        below = folder.path / source
-        (signature,) = published_signatures(below)
-        signatures.append(signature)
-        target = folder.path / f"{signature}.safetensors"
-        temporary = folder.path / "state" / "member.safetensors"
+    members = [published_network(folder.path / source) for source in sources]
+    part = folder.path / "state" / "member.safetensors"
+    for member in members:
         try:
-            with suppress(FileNotFoundError):
-                temporary.unlink()
-            shutil.copyfile(below / target.name, temporary)
-            temporary.replace(target)
+            shutil.copyfile(member, part)
         except OSError as error:
-            raise OutputError(f"{shown(target)}: cannot be written: {reason(error)}.") from error
-    weights = [[float(row == column) for column in range(len(sources))] for row in range(len(sources))]
-    folder.define(signatures, weights)
+            raise OutputError(f"{shown(part)}: cannot be written: {reason(error)}.") from error
+        folder.take(part, member.name)
+    one_hot = [[float(row == column) for column in range(len(sources))] for row in range(len(sources))]
+    folder.define([member.stem for member in members], one_hot)

@@ -10,7 +10,6 @@ A run's folder: what is in it, whose it is, and its model, which is whole at any
 
 import json
 import os
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -29,21 +28,13 @@ from stemsplit.weights.definition import definition_text, read_definition
 from stemsplit.weights.integrity import sha256_of
 
 _SIGNATURE_DIGITS = 8
-_SIGNED = re.compile(r"[0-9a-f]{8}\.safetensors")
 
 
 class RunFolder:
-    """
-    The folder of one run, locked for this process.
+    """The folder of one run at `path`, locked for this process."""
 
-    Attributes:
-        path: where it is.
-        is_new: whether nothing was trained in it before.
-    """
-
-    def __init__(self, path: Path, lock: FileLock, is_new: bool) -> None:
+    def __init__(self, path: Path, lock: FileLock) -> None:
         self.path = path
-        self.is_new = is_new
         self._lock = lock
 
     @classmethod
@@ -74,12 +65,16 @@ class RunFolder:
             ) from None
         except OSError as error:
             raise OutputError(f"{shown(path)}: cannot be written: {reason(error)}.") from error
-        folder = cls(path, lock, not is_run)
-        if is_run:
-            folder._compare(recipe, origin)
-        else:
-            folder.write(path / "state" / "origin.json", json.dumps(origin, indent=1) + "\n")
-            folder.write(path / "recipe.toml", to_toml(recipe))
+        folder = cls(path, lock)
+        try:
+            if is_run:
+                folder._compare(recipe, origin)
+            else:
+                folder.write(path / "state" / "origin.json", json.dumps(origin, indent=1) + "\n")
+                folder.write(path / "recipe.toml", to_toml(recipe))
+        except BaseException:
+            folder.close()
+            raise
         return folder
 
     @property
@@ -91,11 +86,6 @@ class RunFolder:
     def state_file(self) -> Path:
         """What the training goes on from."""
         return self.path / "state" / "state.pt"
-
-    @property
-    def definition(self) -> Path:
-        """The YAML that makes the folder a model."""
-        return self.path / f"{self.name}.yaml"
 
     def write(self, path: Path, content: str | bytes) -> None:
         """
@@ -124,15 +114,44 @@ class RunFolder:
         write_checkpoint(part, network)
         part.chmod(0o666 & ~_umask())
         signature = sha256_of(part)[:_SIGNATURE_DIGITS]
-        part.replace(self.path / f"{signature}.safetensors")
+        self.take(part, f"{signature}.safetensors")
         self.define([signature])
 
+    def take(self, part: Path, name: str) -> None:
+        """
+        Give a whole file its name in the folder, and note that it may be removed again.
+
+        Raises:
+            OutputError: where it cannot be.
+        """
+        self._note([*self._noted(), name])
+        try:
+            part.replace(self.path / name)
+        except OSError as error:
+            raise OutputError(f"{shown(self.path / name)}: cannot be written: {reason(error)}.") from error
+
     def define(self, signatures: Sequence[str], weights: Sequence[Sequence[float]] | None = None) -> None:
-        """Have the YAML name these networks, and remove others that it named before."""
-        self.write(self.definition, definition_text(signatures, weights))
-        for path in self.path.iterdir():
-            if _SIGNED.fullmatch(path.name) and path.stem not in signatures:
-                path.unlink()
+        """
+        Have the YAML name these networks, and remove those that it named before.
+
+        Raises:
+            OutputError: where it cannot be written.
+        """
+        current = [f"{self.name}.yaml", *(f"{signature}.safetensors" for signature in signatures)]
+        before = self._noted()
+        self._note([*before, *current])
+        self.write(self.path / current[0], definition_text(signatures, weights))
+        for name in set(before) - set(current):
+            (self.path / name).unlink(missing_ok=True)
+        self._note(current)
+
+    def _note(self, names: Sequence[str]) -> None:
+        """Remember which files are the model's: no others are ever removed."""
+        self.write(self.path / "state" / "published.json", json.dumps(sorted(set(names))) + "\n")
+
+    def _noted(self) -> list[str]:
+        path = self.path / "state" / "published.json"
+        return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
 
     def close(self) -> None:
         """Let other processes have it."""
@@ -151,21 +170,21 @@ class RunFolder:
         if noted.get("init") != json.loads(json.dumps(origin.get("init"))):
             other.append("the model to start from")
         if other:
-            self.close()
             raise UsageError(
                 f"{shown(self.path)}: holds a run that differs in {', '.join(other)}. Choose another folder with -o, "
                 "or train as before to go on."
             )
 
 
-def published_signatures(path: Path) -> tuple[str, ...]:
+def published_network(path: Path) -> Path:
     """
-    The networks that a run's model is made of.
+    The file of the network in a run's folder.
 
     Raises:
         CheckpointError: if its YAML cannot be read.
     """
-    return read_definition(path / f"{path.resolve().name}.yaml").members
+    (signature,) = read_definition(path / f"{path.resolve().name}.yaml").members
+    return path / f"{signature}.safetensors"
 
 
 def _umask() -> int:

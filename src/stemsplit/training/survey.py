@@ -79,8 +79,14 @@ def survey(folders: Sequence[DataFolder], rules: SourceRules, sample_rate: int, 
     problems: list[str] = []
     notes: list[str] = []
     found: list[tuple[str, Assigned, float]] = []
+    known: set[Path] = set()
     for folder in folders:
-        tracks = [assign(track, rules) for track in find_multitracks(folder.path, rules.sources)]
+        multitracks = find_multitracks(folder.path, rules.sources)
+        twice = [track.name for track in multitracks if track.folder.resolve() in known]
+        if twice:
+            problems.append(f"{shown(folder.path)}: {twice[0]} is in another folder that is named, too. Name it once.")
+        known |= {track.folder.resolve() for track in multitracks}
+        tracks = [assign(track, rules) for track in multitracks]
         if not tracks:
             problems.append(
                 f"{shown(folder.path)}: holds no songs. Each song is a folder with one audio file per source, such as "

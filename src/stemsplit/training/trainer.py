@@ -228,7 +228,9 @@ class Trainer:
     def _publish(self, folder: RunFolder, weights: Weights, journal: Journal) -> None:
         separator = separator_of(self._config, weights, self._around.device)
         folder.publish(separator.bag.networks[0])
-        folder.write(folder.path / "README.md", model_card(folder, self._recipe, self._origin, journal.entries))
+        folder.write(
+            folder.path / "README.md", model_card(folder.path, self._recipe, self._origin, [journal.entries[-1]])
+        )
         song = self._survey.splits["valid"][0]
         frames = min(song.measurement.frames, _HEARD_SECONDS * separator.sample_rate)
         first = (song.measurement.frames - frames) // 2
