@@ -132,7 +132,8 @@ def test_a_circle_of_files_ends(tmp_path: Path) -> None:
         (["averages.batch=1"], "between 0 and 1"),
         (["averages.batch=0.9"], "must differ"),
         (["semitones=3"], "0, 1 or 2"),
-        (["learning_rate=nan"], "above 0"),
+        (["learning_rate=nan"], "must be a number"),
+        (["excerpt_seconds=inf"], "must be a number"),
         (["nowhere.key=1"], "unknown"),
     ],
 )

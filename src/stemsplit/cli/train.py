@@ -81,6 +81,7 @@ def train(
         raise UsageError("Name the folder with the songs: stemsplit train DATA. Each song is a folder of stems in it.")
     is_first = os.environ.get("RANK", "0") == "0"
     with Console("human" if is_first and not quiet else "quiet", _progress(progress, is_first), log) as console:
+        from stemsplit.compute import choose
         from stemsplit.events import ignore
         from stemsplit.training.processes import joined, left
         from stemsplit.training.run import prepared
@@ -91,6 +92,7 @@ def train(
         listener = console.listen if is_first else ignore
         processes, place = joined(device)
         try:
+            place = choose(place, "fp32", 1).device
             ready = prepared(request, processes, listener)
             if is_first:
                 _tell(console, ready)

@@ -75,17 +75,7 @@ def model_card(path: Path, recipe: Recipe, origin: Mapping[str, Any], best: Sequ
         songs=_songs(origin["songs"]["valid"]),
         scores=_table(
             ["source", "SDR (dB)", "epoch", "weights", "L1 loss of the network"],
-            [
-                [
-                    source,
-                    _decibels(sdr),
-                    str(epoch["epoch"]),
-                    epoch["best"],
-                    f"{epoch['valid'][epoch['best']]['loss']:.4f}",
-                ]
-                for epoch in best
-                for source, sdr in epoch["valid"][epoch["best"]]["sdr"].items()
-            ],
+            [row for epoch in best for row in _scores(epoch)],
         ),
         folders=_folders(origin["folders"]),
         data=_table(
@@ -102,6 +92,14 @@ def model_card(path: Path, recipe: Recipe, origin: Mapping[str, Any], best: Sequ
         learning_rate=recipe.optimizer.learning_rate,
         repository=hub_repository(name),
     )
+
+
+def _scores(epoch: Mapping[str, Any]) -> list[list[str]]:
+    """A row for each source of a network, by the metrics of the epoch that it comes from."""
+    weights = epoch["best"]
+    validation = epoch["valid"][weights]
+    loss = f"{validation['loss']:.4f}"
+    return [[source, _decibels(sdr), str(epoch["epoch"]), weights, loss] for source, sdr in validation["sdr"].items()]
 
 
 def hub_repository(name: str) -> str:

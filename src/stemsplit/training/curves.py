@@ -14,6 +14,7 @@ def curves(entries: Sequence[Mapping[str, Any]]) -> bytes:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(9, 7), layout="constrained")
     FigureCanvasAgg(figure)
@@ -32,6 +33,7 @@ def curves(entries: Sequence[Mapping[str, Any]]) -> bytes:
         ratios.plot(epochs, values, label=source, marker=mark)
     ratios.set_ylabel("validation SDR (dB)")
     ratios.set_xlabel("epoch")
+    ratios.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (losses, ratios):
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")

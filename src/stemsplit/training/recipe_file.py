@@ -11,6 +11,7 @@ from dataclasses import asdict, fields
 from difflib import get_close_matches
 from importlib.resources import files
 from itertools import takewhile
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ def _fitting(what: str, value: Any, example: Any) -> Any:
         return (_fitting(what, value, example[0]),)
     if isinstance(example, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if type(value) is not type(example):
+    if type(value) is not type(example) or (isinstance(value, float) and not isfinite(value)):
         kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a word", tuple: "a list"}
         raise UsageError(f"{what} must be {kinds[type(example)]}, not {value!r}.")
     return value

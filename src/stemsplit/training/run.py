@@ -12,16 +12,16 @@ from typing import Any
 
 from stemsplit.audio.assignment import SourceRules
 from stemsplit.audio.faults import reason, shown
-from stemsplit.compute import choose
 from stemsplit.errors import OutputError, UsageError
 from stemsplit.events import Listener, ignore
+from stemsplit.separation.selection import is_reserved
 from stemsplit.training.card import model_card
 from stemsplit.training.dataset import Excerpts
 from stemsplit.training.journal import best_epoch
 from stemsplit.training.processes import Processes
 from stemsplit.training.recipe import Recipe
 from stemsplit.training.repitch import check_torchaudio
-from stemsplit.training.run_folder import RunFolder, published_network
+from stemsplit.training.run_folder import RunFolder, holds_run, published_network
 from stemsplit.training.start import Start, adapted, load_start, starting_network
 from stemsplit.training.survey import DataFolder, Survey, survey
 from stemsplit.training.trainer import Surroundings, Trainer, steps_per_epoch
@@ -97,6 +97,10 @@ def prepared(request: Request, processes: Processes, listener: Listener = ignore
     """
     recipe = request.recipe
     start = None
+    reserved = [source for source in recipe.data.sources if is_reserved(source)]
+    if reserved:
+        raise UsageError(f"--sources: {reserved[0]} is the name of a stem made from sources. Choose another name.")
+    processes.from_first(lambda: holds_run(request.output))
     if request.init is not None:
         model = request.init
 
@@ -134,7 +138,6 @@ def train(ready: Prepared, surroundings: Surroundings) -> None:
     """
     if ready.survey.problems:
         raise UnusableDataError(ready.survey)
-    surroundings = replace(surroundings, device=choose(surroundings.device, "fp32", 1).device)
     if not ready.recipe.training.per_source:
         _one_run(ready, ready.recipe, ready.request.output, surroundings, None)
         return

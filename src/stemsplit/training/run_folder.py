@@ -52,9 +52,7 @@ class RunFolder:
                 something else.
             OutputError: if it cannot be written.
         """
-        is_run = (path / "recipe.toml").is_file() and (path / "state" / "origin.json").is_file()
-        if not is_run and path.exists() and (not path.is_dir() or _holds_more_than_state(path)):
-            raise UsageError(f"{shown(path)}: exists and is no run. Choose another folder with -o.")
+        is_run = holds_run(path)
         try:
             (path / "state").mkdir(parents=True, exist_ok=True)
             lock = FileLock(path / "state" / "lock")
@@ -174,6 +172,20 @@ class RunFolder:
                 f"{shown(self.path)}: holds a run that differs in {', '.join(other)}. Choose another folder with -o, "
                 "or train as before to go on."
             )
+
+
+def holds_run(path: Path) -> bool:
+    """
+    Whether a folder holds a run; False where it may hold one.
+
+    Raises:
+        UsageError: if it holds something else.
+    """
+    if (path / "recipe.toml").is_file() and (path / "state" / "origin.json").is_file():
+        return True
+    if path.exists() and (not path.is_dir() or _holds_more_than_state(path)):
+        raise UsageError(f"{shown(path)}: exists and is no run. Choose another folder with -o.")
+    return False
 
 
 def published_network(path: Path) -> Path:

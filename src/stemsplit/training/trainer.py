@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from stemsplit.audio.seeking import read_excerpt
-from stemsplit.compute import choose
 from stemsplit.errors import ModelError, UsageError
 from stemsplit.events import EpochEnded, Listener, SongValidated, StepTrained, TrainingEnded, TrainingStarted
 from stemsplit.model.htdemucs import HTDemucs
@@ -296,7 +295,7 @@ def steps_per_epoch(recipe: Recipe, excerpts: int) -> int:
 def precision_of(recipe: Recipe, device: str) -> str:
     """What the forward pass is computed in."""
     if recipe.training.precision == "auto":
-        return "bf16" if choose(device, "fp32", 1).device.startswith("cuda") else "fp32"
+        return "bf16" if device.startswith("cuda") else "fp32"
     return recipe.training.precision
 
 
