@@ -1,11 +1,11 @@
 """
 A small network learns to tell four synthetic instruments apart, with remixing and without.
 
-    python tests/benchmarks/learning.py [--seeds 0 1 2] [--steps 1000] [--plot learning.png]
+    python tests/benchmarks/learning.py [--seeds 0 1 2] [--steps 500] [--plot learning.png]
 
 The instruments share their spectrum (`multitracks.py`), so that no gain and no filter separates them. Eight songs of
 24 s at 8 kHz: five to train with, one that validates, two held out, which are scored at the end against the best
-single gain on the mixture, least squares per song and source. About three minutes per run on two cores.
+single gain on the mixture, least squares per song and source. About two minutes per run on two idle cores.
 """
 
 import argparse
@@ -114,7 +114,7 @@ def plot(runs: list[dict[str, Any]], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--json", type=Path, help="add every run to this file")
     arguments = parser.parse_args()
