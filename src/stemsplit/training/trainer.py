@@ -115,6 +115,9 @@ class Trainer:
         """
         state, around = self._state, self._around
         around.listener(TrainingStarted(self._recipe.name, state.step, self._steps, self._epoch_steps))
+        if state.step == self._steps:
+            around.listener(TrainingEnded(self._recipe.name))
+            return
         journal = None
         if self._folder is not None:
             journal = Journal(self._folder, state.step // self._epoch_steps, state.step, around.listener)
