@@ -1,0 +1,56 @@
+"""The model card tells what a reader needs, and how the model is published."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stemsplit.training.card import hub_repository, model_card
+from stemsplit.training.recipe_file import read_recipe
+
+
+def _epoch(number: int, sdr: dict[str, float | None]) -> dict[str, Any]:
+    return {"epoch": number, "best": "plain", "valid": {"plain": {"loss": 0.1, "sdr": sdr}}}
+
+
+ORIGIN: dict[str, Any] = {
+    "init": {"model": "htdemucs", "revision": "cbc8a9b1", "heads": {"kick": "drums"}},
+    "songs": {"train": 9, "valid": 1, "test": 0},
+    "hours": {split: [0.5, 0.25, 0.125, 1.0] for split in ("train", "valid", "test")},
+    "folders": [("one", 1.0), ("two", 2.0)],
+}
+
+
+@pytest.mark.parametrize("name", ["htdemucs", "htdemucs_mine", "htdemucs-mine", "drums", "My run"])
+def test_the_reference_looks_for_the_same_repository(name: str) -> None:
+    from demucs.hf import hf_repo_name
+
+    assert hub_repository(name) == hf_repo_name(name)
+
+
+def test_a_card_has_data_recipe_scores_and_how_to_publish() -> None:
+    recipe = read_recipe("htdemucs")
+    best = _epoch(7, {"drums": 1.234, "bass": None, "other": 2.0, "vocals": 3.0})
+    card = model_card(Path("runs/mine"), recipe, ORIGIN, [best])
+    for text in (
+        "# mine\n",
+        "| drums | 1.23 | 7 | plain | 0.1000 |",
+        "| bass | silent |",
+        "On 1 song that validated",
+        "Songs from one and two (drawn 2 times as often).",
+        "| train | 9 | 0.50 | 0.25 | 0.12 | 1.00 |",
+        "From htdemucs (cbc8a9b1), heads: kick from drums.",
+        "Segments of 7.8 s, 32 per step, adam at 0.0003.",
+        "hf upload USER/Demucs-mine runs/mine . --exclude '*state/*'",
+        "demucs -n USER/mine",
+    ):
+        assert text in card
+
+
+def test_a_card_of_a_bag_has_a_row_for_each_network() -> None:
+    bests = [_epoch(1, {"drums": 1.0}), _epoch(2, {"vocals": 2.0})]
+    card = model_card(Path("runs/bag"), read_recipe("htdemucs-ft"), ORIGIN | {"init": None}, bests)
+    assert "2 networks" in card
+    assert "| drums | 1.00 | 1 |" in card
+    assert "| vocals | 2.00 | 2 |" in card
+    assert "From fresh weights." in card
