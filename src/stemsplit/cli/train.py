@@ -83,7 +83,7 @@ def train(
     with Console("human" if is_first and not quiet else "quiet", _progress(progress, is_first), log) as console:
         from stemsplit.compute import choose
         from stemsplit.events import ignore
-        from stemsplit.training.processes import joined, left
+        from stemsplit.training.processes import ToldElsewhereError, joined, left
         from stemsplit.training.run import prepared
         from stemsplit.training.run import train as train_now
         from stemsplit.training.trainer import Interrupted, Surroundings
@@ -105,6 +105,8 @@ def train(
                     console.say("Stopped; the same command goes on from here.")
                     raise typer.Exit(128 + (stopped() or signal.SIGTERM)) from None
             console.say(f"Done. Use it: stemsplit song.mp3 -m {request.output}")
+        except ToldElsewhereError as error:
+            raise typer.Exit(2 if isinstance(error.__cause__, UsageError) else 1) from None
         finally:
             left()
 

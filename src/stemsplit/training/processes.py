@@ -5,7 +5,8 @@ Only the first talks and writes.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,6 +17,24 @@ from torch import Tensor
 from stemsplit.errors import StemsplitError
 
 T = TypeVar("T")
+
+
+class ToldElsewhereError(Exception):
+    """Another process has told its cause."""
+
+
+@contextmanager
+def company() -> Iterator[None]:
+    """Within it, that another process has gone away is a sentence and no bug."""
+    try:
+        yield
+    except RuntimeError as error:  # of NCCL, Gloo, or the store by which processes meet
+        if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
+            raise
+        raise StemsplitError(
+            "Another process of this training has ended, and what it has said tells why. The same command goes on from "
+            "the state that was saved last."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -52,7 +71,13 @@ class Processes:
         return values
 
     def from_first(self, work: Callable[[], T]) -> T:
-        """What the first process makes, or the error that it raises, in all of them."""
+        """
+        What the first process makes, in all of them.
+
+        Raises:
+            StemsplitError: what `work` raises, in the first.
+            ToldElsewhereError: from it, in the others, which need not tell it again.
+        """
         outcome: list[Any] = [None, None]
         if self.is_first:
             try:
@@ -62,6 +87,8 @@ class Processes:
         if self.count > 1:
             distributed.broadcast_object_list(outcome)
         if outcome[1] is not None:
+            if not self.is_first:
+                raise ToldElsewhereError from outcome[1]
             raise outcome[1]
         result: T = outcome[0]
         return result

@@ -18,7 +18,7 @@ from stemsplit.separation.selection import is_reserved
 from stemsplit.training.card import model_card
 from stemsplit.training.dataset import Excerpts
 from stemsplit.training.journal import best_epoch
-from stemsplit.training.processes import Processes
+from stemsplit.training.processes import Processes, company
 from stemsplit.training.recipe import Recipe
 from stemsplit.training.repitch import check_torchaudio
 from stemsplit.training.run_folder import RunFolder, holds_run, published_network
@@ -29,13 +29,6 @@ from stemsplit.training.trainer import Surroundings, Trainer, steps_per_epoch
 
 class UnusableDataError(UsageError):
     """Training data that must be mended first; every problem is in the survey."""
-
-    def __init__(self, found: Survey) -> None:
-        count = len(found.problems)
-        super().__init__(
-            f"The data cannot be trained with: {count} {'problem' if count == 1 else 'problems'}, as listed above."
-        )
-        self.survey = found
 
 
 @dataclass(frozen=True)
@@ -113,7 +106,7 @@ def prepared(request: Request, processes: Processes, listener: Listener = ignore
         recipe = adapted(recipe, start, request.network_settings)
     elif request.heads:
         raise UsageError("--init-head needs a model to take the head from: --init MODEL.")
-    _check_shares(recipe, processes)
+    processes.from_first(lambda: _check_shares(recipe, processes))
     if recipe.augment.repitch:
         check_torchaudio()
     found = processes.from_first(lambda: survey(request.folders, request.rules, recipe.network.sample_rate, listener))
@@ -136,8 +129,7 @@ def train(ready: Prepared, surroundings: Surroundings) -> None:
         Interrupted: when asked to stop; the state is saved.
         ModelError, TrackError, StemsplitError: as `Trainer.run`.
     """
-    if ready.survey.problems:
-        raise UnusableDataError(ready.survey)
+    surroundings.processes.from_first(lambda: _check_data(ready.survey))
     if not ready.recipe.training.per_source:
         _one_run(ready, ready.recipe, ready.request.output, surroundings, None)
         return
@@ -168,11 +160,20 @@ def _check_shares(recipe: Recipe, processes: Processes) -> None:
         )
 
 
+def _check_data(found: Survey) -> None:
+    count = len(found.problems)
+    if count:
+        raise UnusableDataError(
+            f"The data cannot be trained with: {count} {'problem' if count == 1 else 'problems'}, as listed above."
+        )
+
+
 def _one_run(ready: Prepared, recipe: Recipe, path: Path, surroundings: Surroundings, source: str | None) -> None:
     folder = _opened(surroundings.processes, lambda: RunFolder.open(path, recipe, ready.origin))
     try:
         network = starting_network(recipe, ready.start, source)
-        Trainer(folder, recipe, ready.survey, network, ready.origin, surroundings).run()
+        with company():
+            Trainer(folder, recipe, ready.survey, network, ready.origin, surroundings).run()
     finally:
         if folder is not None:
             folder.close()
