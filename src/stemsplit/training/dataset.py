@@ -169,8 +169,9 @@ class Batches:
 
 
 def _workers() -> int:
+    """As many as there are cores for each of the processes that torchrun has started on this machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(_MOST_WORKERS, cores)
+    return max(1, min(_MOST_WORKERS, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 def _same(item: Any) -> Any:

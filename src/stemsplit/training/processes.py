@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -17,6 +18,10 @@ from torch import Tensor
 from stemsplit.errors import StemsplitError
 
 T = TypeVar("T")
+
+_PATIENCE = timedelta(
+    days=1
+)  # while the first one measures a large set; where one has failed, torchrun ends the others
 
 
 class ToldElsewhereError(Exception):
@@ -109,7 +114,7 @@ def joined(device: str) -> tuple[Processes, str]:
         device = f"cuda:{local}"
         torch.cuda.set_device(local)
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if on_gpu else "gloo")
+        distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
     return Processes(distributed.get_rank(), distributed.get_world_size(), local), device
 
 
