@@ -1,6 +1,6 @@
 """Trainings of a second or two for tests: songs at 8 kHz, a network without a transformer, a few steps."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,17 @@ SETTINGS = {
 def song(seed: int) -> dict[str, Block]:
     """A song as stems, always the same."""
     return multitrack(seed, SECONDS, RATE)
+
+
+def mixture_of(stems: Mapping[str, Block]) -> Block:
+    """Their sum."""
+    mixture: Block = np.stack(list(stems.values())).sum(axis=0)
+    return mixture
+
+
+def halved(stem: Block) -> Block:
+    """Exactly."""
+    return stem * np.float32(0.5)
 
 
 def write_songs(folder: Path, seeds: Iterable[int] = range(4)) -> Path:

@@ -49,6 +49,11 @@ def holding(value: float) -> Spoil:
     return spoil
 
 
+def folder_instead(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 SPOILED: dict[str, tuple[Spoil, str]] = {
     "missing": (lambda path: path.unlink(), "has no drums"),
     "of one sample": (lambda path: write_sound(path, noise(2, 1), RATE), "drums is 0.0001 s long"),
@@ -61,7 +66,7 @@ SPOILED: dict[str, tuple[Spoil, str]] = {
         lambda path: write_sound(path, noise(2, round(FRAMES * 44_100 / 48_000)), RATE),
         "drums.wav is 2.76 s long and the others 3.00 s: its sample rate",
     ),
-    "a folder of nothing": (lambda path: (path.unlink(), path.mkdir()), "has no drums"),
+    "a folder of nothing": (folder_instead, "has no drums"),
 }
 
 

@@ -10,7 +10,7 @@ from cli.program import assert_one_sentence, stemsplit
 from multitracks import SOURCES, write_multitrack
 from signals import Block, silence, write_sound
 from standins import REDUCED, make_folder
-from training_runs import RATE, song, tree
+from training_runs import RATE, halved, mixture_of, song, tree
 
 TINY = REDUCED | {"samplerate": RATE, "bottom_channels": 0, "t_layers": 0}
 KINDS = ("sdr", "mixture_sdr", "gain_sdr")
@@ -66,7 +66,7 @@ def test_the_estimates_beside_the_model_are_the_mixture_and_its_best_gain(songs:
 
 def test_the_model_is_scored_on_what_it_would_write(songs: Path, model: Path) -> None:
     """The files of `stemsplit separate`, held against the stems."""
-    mixture = np.sum(list(song(0).values()), axis=0, dtype=np.float32)
+    mixture = mixture_of(song(0))
     write_sound(Path("song.wav"), mixture, RATE, "FLOAT")
     shared = ("-m", str(model), "--device", "cpu", "--precision", "fp32")
     written = stemsplit("song.wav", *shared, "--bit-depth", "32f", "--clip", "none", "--json").report["outputs"]
@@ -130,7 +130,7 @@ def test_a_source_that_is_silent_has_no_score(model: Path) -> None:
 def test_the_mixture_that_is_there_is_what_is_separated(model: Path) -> None:
     """A master, say, that is not the sum of its stems."""
     write_multitrack(Path("songs/one"), song(0), RATE)
-    mixture = 0.5 * np.sum(list(song(0).values()), axis=0, dtype=np.float32)
+    mixture = halved(mixture_of(song(0)))
     write_sound(Path("songs/one/mixture.wav"), mixture, RATE, "FLOAT")
     report = stemsplit("evaluate", "songs", "-m", model, "--json", "--device", "cpu").report
     for source in SOURCES:

@@ -13,11 +13,12 @@ import pytest
 from cli.program import Result
 from multitracks import SOURCES, write_multitrack
 from signals import Block, noise, silence, write_sound
+from stemsplit.audio import seeking
 from stemsplit.audio.assignment import SourceRules
 from stemsplit.training import dataset
 from stemsplit.training.learner import Learner
 from stemsplit.training.survey import DataFolder, survey
-from training_runs import RATE, SECONDS, song, train, tree, weights_of, write_songs
+from training_runs import RATE, SECONDS, halved, song, train, tree, weights_of, write_songs
 
 FRAMES = round(SECONDS * RATE)
 RULES = SourceRules(SOURCES)
@@ -100,7 +101,7 @@ def test_the_files_of_a_moises_folder_are_summed(songs: Path, tmp_path: Path) ->
         for stem, block in song(int(folder.name[-1])).items():
             (moises / stem).mkdir()
             for part in ("one", "two"):
-                write_sound(moises / stem / f"{part}.wav", block / 2, RATE, "FLOAT")
+                write_sound(moises / stem / f"{part}.wav", halved(block), RATE, "FLOAT")
     assert train(songs, "-o", "plain").code == 0
     result = train(tmp_path / "moises", "-o", "moises")
     assert (result.code, counts(result)) == (0, {"train": 3, "valid": 1, "test": 0})
@@ -126,7 +127,7 @@ def test_other_names_go_where_the_user_says(songs: Path, tmp_path: Path) -> None
     for place, rest in (("other", "auto"), ("drums", "drums")):
         shutil.copytree(songs, tmp_path / place)
         for folder in (tmp_path / place).iterdir():
-            half = song(int(folder.name[-1]))[place] / 2
+            half = halved(song(int(folder.name[-1]))[place])
             for name in (place, "kazoo"):
                 write_sound(folder / f"{name}.wav", half, RATE, "FLOAT")
         result = train(tmp_path / place, "-o", f"run-{place}", "--rest", rest)
@@ -217,7 +218,7 @@ def test_a_folder_of_double_weight_is_drawn_twice_as_often(tmp_path: Path, monke
     write_songs(tmp_path / "a", range(2))
     write_songs(tmp_path / "b", range(2))
     drawn: Counter[str] = Counter()
-    read = dataset.read_excerpt
+    read = seeking.read_excerpt
 
     def counted(path: Path, *rest: int) -> Block:
         drawn[path.parent.parent.name] += path.name == "drums.wav"
