@@ -286,7 +286,6 @@ def test_the_check_tells_how_long_each_source_is_heard(tmp_path: Path) -> None:
     assert not Path("run").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="split_tracks encodes names strictly: needs surrogateescape")
 def test_names_that_are_no_text_are_names_too(songs: Path) -> None:
     (songs / "song 1").rename(songs / os.fsdecode(b"song \xff"))
     assert train(songs, "-o", "run").code == 0
