@@ -215,13 +215,15 @@ def test_flac_mp3_and_other_rates_are_read_and_conversions_told(songs: Path) -> 
 
 
 def test_a_folder_of_double_weight_is_drawn_twice_as_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_songs(tmp_path / "a", range(2))
-    write_songs(tmp_path / "b", range(2))
+    for number, folder in enumerate(("a/train", "b/train", "a/valid")):
+        write_songs(tmp_path / folder, [number])
+    (tmp_path / "b/valid").mkdir()
+    shutil.copytree(tmp_path / "a/valid/song 2", tmp_path / "b/valid/song 2")
     drawn: Counter[str] = Counter()
     read = seeking.read_excerpt
 
     def counted(path: Path, *rest: int) -> Block:
-        drawn[path.parent.parent.name] += path.name == "drums.wav"
+        drawn[path.parents[2].name] += path.name == "drums.wav"
         return read(path, *rest)
 
     monkeypatch.setattr(dataset, "read_excerpt", counted)
