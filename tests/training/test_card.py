@@ -41,7 +41,7 @@ def test_a_card_has_data_recipe_scores_and_how_to_publish() -> None:
         "| train | 9 | 0.50 | 0.25 | 0.12 | 1.00 |",
         "From htdemucs (cbc8a9b1), heads: kick from drums.",
         "Segments of 7.8 s, 32 per step, adam at 0.0003.",
-        "hf upload USER/Demucs-mine runs/mine . --exclude '*state/*'",
+        "hf upload USER/Demucs-mine runs/mine . --exclude '*/*'",
         "demucs -n USER/mine",
     ):
         assert text in card

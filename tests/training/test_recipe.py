@@ -14,7 +14,7 @@ from stemsplit.model.htdemucs import HTDemucs
 from stemsplit.training.recipe import Augment, Averages, Data, Recipe
 from stemsplit.training.recipe_file import describe_presets, preset_names, read_recipe, settings_of, to_toml
 
-# Rouard et al. 2022, table 2; two of these networks did not fit the authors' memory, and one is not in it.
+# Rouard et al. 2022, table 2 and the ablations below it; two of these networks did not fit the authors' memory.
 TABLE = {
     "htdemucs-3.4s-5x384": ("3.4", 26_899_536),
     "htdemucs-3.4s-7x384": ("3.4", 34_005_072),
@@ -22,9 +22,10 @@ TABLE = {
     "htdemucs-7.8s-5x384": ("7.8", 26_899_536),
     "htdemucs-7.8s-7x384": ("7.8", 34_005_072),
     "htdemucs-12.2s-5x384": ("12.2", 26_899_536),
+    "htdemucs-7.8s-5x512": ("7.8", 41_473_616),
     "htdemucs": ("7.8", 41_984_456),  # as published, with DConv in the decoder too
-    "htdemucs-no-remix": ("7.8", 41_984_456),
-    "htdemucs-no-repitch": ("7.8", 41_984_456),
+    "htdemucs-no-remix": ("7.8", 26_899_536),
+    "htdemucs-no-repitch": ("7.8", 26_899_536),
 }
 
 

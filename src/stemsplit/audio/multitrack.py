@@ -12,7 +12,7 @@ Shapes: S sources, T frames.
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,7 @@ class Multitrack:
         folder: where it lies.
         files: its stems by name, in lower case; a stem of several files is their sum.
         mixture: the song itself, if it is there.
-        split: "train", "valid" or "test", after the folder it was found in; None elsewhere.
+        split: "train", "valid" or "test", after the outermost folder of such a name that it is in; None elsewhere.
         is_sparse: whether a stem that is not there is silent, as in MoisesDB; elsewhere it is missing.
     """
 
@@ -87,21 +87,26 @@ def find_multitracks(root: Path, sources: Iterable[str] = ()) -> list[Multitrack
         entered.add(folder.resolve())
         files, folders = _entries(folder)
         stems = [path for path in folders if path.name.lower() in known]
-        if files or stems or _is_moises(folder):
+        is_song = bool(files or stems or _is_moises(folder))
+        if folder == root and not stems and any(_entries(path)[0] for path in folders):
+            is_song = False  # files that stray among songs
+        if is_song:
             found.append(_multitrack(root, folder, split, files, folders))
         else:
-            is_top = folder == root
-            waiting += [(path, _SPLIT_NAMES.get(path.name.lower()) if is_top else split) for path in folders]
+            waiting += [(path, split or _SPLIT_NAMES.get(path.name.lower())) for path in folders]
     return sorted(found, key=lambda track: track.name)
 
 
-def stem_blocks(stems: Sequence[Sequence[Path]], sample_rate: int) -> Iterator[NDArray[np.float32]]:
+def stem_blocks(
+    stems: Sequence[Sequence[Path]], sample_rate: int, warn: Callable[[str], None] = lambda warning: None
+) -> Iterator[NDArray[np.float32]]:
     """
     Several stems of a song side by side, each the sum of its files; what is shorter is padded with zeros.
 
     Args:
         stems: files by stem; none is silence.
         sample_rate: Hz, to which all are converted.
+        warn: told at the end which files are damaged, or end before they should.
 
     Shape: blocks of [S, 2, at most BLOCK_FRAMES]
 
@@ -113,8 +118,8 @@ def stem_blocks(stems: Sequence[Sequence[Path]], sample_rate: int) -> Iterator[N
     owners = [stem for stem, paths in enumerate(stems) for _ in paths]
     with ExitStack() as opened:
         streams = []
-        for path in files:
-            reader = opened.enter_context(open_audio(path))
+        readers = [opened.enter_context(open_audio(path)) for path in files]
+        for reader in readers:
             stereo = map(to_stereo, reader.blocks())
             streams.append(_of_length(resampled(stereo, reader.info.sample_rate, sample_rate)))
         while blocks := {i: block for i, stream in enumerate(streams) if (block := next(stream, None)) is not None}:
@@ -123,6 +128,8 @@ def stem_blocks(stems: Sequence[Sequence[Path]], sample_rate: int) -> Iterator[N
             for i, block in blocks.items():
                 joined[owners[i], :, : block.shape[1]] += block
             yield joined
+        for warning in (warning for reader in readers for warning in reader.warnings):
+            warn(warning)
 
 
 def _of_length(blocks: Iterable[Block], frames: int = BLOCK_FRAMES) -> Iterator[Block]:

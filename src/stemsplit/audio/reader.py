@@ -36,6 +36,13 @@ class Decoder(Protocol):
         `warn` is told, in half a sentence, why the sound ends before it should. Raises DecodeError, OSError.
         """
 
+    def read(self, first: int, frames: int) -> Block | None:
+        """
+        The frames from `first` on, by seeking: fewer where the sound ends, None where it cannot be sought in.
+
+        Raises DecodeError, OSError.
+        """
+
 
 _LOUDEST = 1e9  # 180 dB above full scale; what is beyond would overflow on its way
 
@@ -72,6 +79,35 @@ class Reader:
         decoding = self._checked()
         self._decodings.append(decoding)
         return decoding
+
+    def read(self, first: int, frames: int) -> Block:
+        """
+        The frames from `first` on, fewer where the sound ends; by seeking, where the format lets that be exact.
+
+        Shape: [info.channels, at most `frames`]
+
+        Raises DecodeError as `blocks` does, but for sound that is not there.
+        """
+        try:
+            block = self._decoder.read(first, frames)
+        except OSError as error:
+            raise DecodeError(f"{shown(self.path)}: {reason(error)}.") from error
+        if block is None:
+            return self._decoded(first, frames)
+        self._check_finite(block, first)
+        return block
+
+    def _decoded(self, first: int, frames: int) -> Block:
+        """The same, decoded from the start: of Matroska, or an mp3 whose length nobody knows."""
+        position = 0
+        parts: list[Block] = [np.empty((self.info.channels, 0), np.float32)]
+        for block in self.blocks():
+            parts.append(block[:, max(0, first - position) : max(0, first + frames - position)])
+            position += block.shape[1]
+            if position >= first + frames:
+                break
+        self.close()
+        return np.concatenate(parts, axis=1)
 
     def _checked(self) -> Generator[Block, None, None]:
         faults: list[str] = []

@@ -1,11 +1,11 @@
 """`stemsplit evaluate`: a model's scores on songs whose stems are known."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stemsplit.audio.faults import shown
 from stemsplit.cli.console import Console
 from stemsplit.cli.options import BatchSize, Device, Model, Offline, Overlap, Precision, Quiet, Segment, Verbose
 from stemsplit.errors import StemsplitError, TrackError, UsageError
@@ -21,7 +21,7 @@ def evaluate(
     data: Annotated[list[Path], typer.Argument(metavar="DATA...", help="Folders with one folder of stems per song.")],
     model: Model = "htdemucs",
     split: Annotated[
-        str, typer.Option(metavar="auto|train|valid|test|all", help="auto: test, else valid, else all songs.")
+        str, typer.Option(metavar="auto|train|valid|test|all", help="auto: songs in test/, else in valid/, else all.")
     ] = "auto",
     overlap: Overlap = 0.25,
     segment: Segment = None,
@@ -39,9 +39,15 @@ def evaluate(
     Beside the model stand two estimates that need none: the mixture as it is, and the mixture times the best gain.
     """
     with Console("json" if json else "quiet" if quiet else "human") as console:
+        from stemsplit.audio.multitrack import SPLITS
         from stemsplit.evaluation.evaluate import evaluate_song
         from stemsplit.separation.separator import Separator
 
+        if split not in ("auto", "all", *SPLITS):
+            raise UsageError(f"--split must be auto, all, {', '.join(SPLITS)}, not {split!r}.")
+        for folder in data:
+            if not folder.is_dir():
+                raise UsageError(f"{shown(folder)}: there is no such folder.")
         separator = Separator.load(
             model,
             device=device,
@@ -52,7 +58,9 @@ def evaluate(
             offline=offline,
             listener=console.listen,
         )
-        songs = _songs(data, separator.sources, split)
+        songs, notes = _songs(data, separator.sources, split)
+        for note in notes:
+            console.warn(note)
         results, failed = [], 0
         for song in songs:
             try:
@@ -73,26 +81,29 @@ def evaluate(
             raise StemsplitError(f"{failed} of {len(songs)} songs could not be evaluated.")
 
 
-def _songs(folders: list[Path], sources: tuple[str, ...], split: str) -> "list[Assigned]":
-    from stemsplit.audio.assignment import SourceRules, assign, usable
-    from stemsplit.audio.multitrack import SPLITS, find_multitracks
+def _songs(folders: list[Path], sources: tuple[str, ...], split: str) -> "tuple[list[Assigned], list[str]]":
+    """Those to evaluate, and what is good to know about them."""
+    from stemsplit.audio.assignment import SourceRules, assign
+    from stemsplit.audio.multitrack import find_multitracks
+    from stemsplit.evaluation.splits import split_tracks
 
-    if split not in ("auto", "all", *SPLITS):
-        raise UsageError(f"--split must be auto, all, {', '.join(SPLITS)}, not {split!r}.")
     rules = SourceRules(tuple(sources), missing="silence")
-    found = [assign(track, rules) for folder in folders for track in find_multitracks(folder, sources)]
-    found = [replace(song, unknown=()) if song.mixture else song for song in found]  # whatever is in the mixture
-    songs, problems, _ = usable(found, rules)
-    if problems:
-        raise UsageError(f"{problems[0]}{f' ({len(problems)} such songs.)' if len(problems) > 1 else ''}")
+    songs = [assign(track, rules) for folder in folders for track in find_multitracks(folder, sources)]
+    unfit = [song for song in songs if song.unknown and not song.mixture]  # what else there is, is in a mixture
+    if unfit:
+        raise UsageError(
+            f"{unfit[0].name}: {', '.join(unfit[0].unknown)} is none of {', '.join(sources)}, and there is no mixture to "
+            f"separate.{f' ({len(unfit)} such songs.)' if len(unfit) > 1 else ''} Add a file called mixture."
+        )
     if split == "auto":
         split = next((name for name in ("test", "valid") if any(song.split == name for song in songs)), "all")
-    chosen = [song for song in songs if split in ("all", song.split)]
+    chosen = songs if split == "all" else split_tracks(songs)[split]
     if not chosen:
         raise UsageError(
             f"There are no songs{'' if split == 'all' else f' in the split {split}'}: {len(songs)} in all."
         )
-    return chosen
+    absent = [source for row, source in enumerate(sources) if not any(song.files[row] for song in chosen)]
+    return chosen, [f"No song has {', '.join(absent)}; taken as silent, and not scored."] if absent else []
 
 
 def _rows(result: "SongResult") -> list[str]:

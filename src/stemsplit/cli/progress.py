@@ -146,7 +146,7 @@ class Bars(Display):
                 if done == songs:
                     self._remove("examining the songs")
             case TrainingStarted(run, done, steps):
-                self._advance(run, done, steps, "steps")
+                self._advance(run, done, steps, "steps", done)
             case StepTrained(run, done):
                 self._advance(run, done, None, "steps")
             case SongValidated(run, done, songs):
@@ -171,9 +171,10 @@ class Bars(Display):
         finally:
             self._progress.remove_task(task)
 
-    def _advance(self, name: str, done: float, total: float | None, unit: str) -> None:
+    def _advance(self, name: str, done: float, total: float | None, unit: str, before: float = 0.0) -> None:
+        """Move a bar, or begin one; `before`: what of it was done some other time."""
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=total, unit=unit)
+            self._tasks[name] = self._progress.add_task(name, total=total, unit=unit, before=before)
         self._progress.update(self._tasks[name], completed=done)
 
     def _remove(self, name: str) -> None:
@@ -222,7 +223,7 @@ class _AmountColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         if task.total is None:
             return Text()
-        speed = task.completed / task.elapsed if task.elapsed else 0.0
+        speed = (task.completed - task.fields.get("before", 0.0)) / task.elapsed if task.elapsed else 0.0
         seconds_left = (task.total - task.completed) / speed if speed else None
         if task.fields["unit"] == "all":
             seconds_left = task.fields.get("left")

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from stemsplit.training.run import Prepared, Request
     from stemsplit.training.survey import DataFolder, Survey
 
-_SPLITS = ("train", "valid", "test")
-
 
 def train(
     data: Annotated[
@@ -81,34 +79,36 @@ def train(
         raise UsageError("Name the folder with the songs: stemsplit train DATA. Each song is a folder of stems in it.")
     is_first = os.environ.get("RANK", "0") == "0"
     with Console("human" if is_first and not quiet else "quiet", _progress(progress, is_first), log) as console:
-        from stemsplit.compute import choose
         from stemsplit.events import ignore
         from stemsplit.training.processes import ToldElsewhereError, joined, left
         from stemsplit.training.run import prepared
         from stemsplit.training.run import train as train_now
+        from stemsplit.training.run_folder import holds_run
         from stemsplit.training.trainer import Interrupted, Surroundings
 
         request = _request(data, recipe, output, set_, sources, rest, missing, init, init_head, offline)
         listener = console.listen if is_first else ignore
         processes, place = joined(device)
         try:
-            place = choose(place, "fp32", 1).device
+            if not check:
+                processes.from_first(lambda: holds_run(request.output))
             ready = prepared(request, processes, listener)
             if is_first:
                 _tell(console, ready)
             if check:
+                left()
                 raise typer.Exit(2 if ready.survey.problems else 0)
             with _asked_to_stop() as stopped:
                 try:
                     train_now(ready, Surroundings(place, processes, workers, listener, lambda: bool(stopped())))
                 except Interrupted:
                     console.say("Stopped; the same command goes on from here.")
+                    left()
                     raise typer.Exit(128 + (stopped() or signal.SIGTERM)) from None
             console.say(f"Done. Use it: stemsplit song.mp3 -m {request.output}")
         except ToldElsewhereError as error:
             raise typer.Exit(2 if isinstance(error.__cause__, UsageError) else 1) from None
-        finally:
-            left()
+        left()
 
 
 def _request(
@@ -198,7 +198,9 @@ def _table(survey: "Survey", sources: tuple[str, ...]) -> list[str]:
     """Songs, and hours in which each source is heard, by split."""
     width = max(8, *(len(source) for source in sources))
     lines = [f"{'':5}  {'songs':>6}  {'  '.join(f'{source:>{width}}' for source in sources)}   (hours heard)"]
-    for split in _SPLITS:
+    from stemsplit.audio.multitrack import SPLITS
+
+    for split in SPLITS:
         hours = "  ".join(f"{survey.hours(split, index):{width}.2f}" for index in range(len(sources)))
         lines.append(f"{split:5}  {len(survey.splits[split]):6}  {hours}")
     return lines

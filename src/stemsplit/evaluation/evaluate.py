@@ -5,7 +5,7 @@ Shapes: S sources, C channels, T frames.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,7 +54,8 @@ def evaluate_song(separator: Separator, song: Assigned) -> SongResult:
         TrackError: for files that cannot be read.
         ModelError: as `Separator.stream`.
     """
-    scores = score(separator, lambda: references_of(song, separator.sample_rate))
+    statistics = Statistics.of(mixture for _, mixture in references_of(song, separator.sample_rate))
+    scores = score(separator, references_of(song, separator.sample_rate), statistics)
     named = [dict(zip(separator.sources, values, strict=True)) for values in _all(scores)]
     return SongResult(song.name, scores.samples / separator.audio_channels / separator.sample_rate, *named)
 
@@ -69,18 +70,18 @@ def references_of(song: Assigned, sample_rate: int) -> Iterator[tuple[Stems, Blo
             yield block[:-1], block[-1]
 
 
-def score(separator: Separator, references: Callable[[], Iterable[tuple[Stems, Block]]]) -> SongScores:
+def score(separator: Separator, references: Iterable[tuple[Stems, Block]], statistics: Statistics) -> SongScores:
     """
     The scores of one song.
 
     Args:
         separator: whose sources are scored.
-        references: called twice, gives the song's true sources and its mixture, block by block.
+        references: the song's true sources and its mixture, block by block.
+        statistics: of the mixture.
     """
-    statistics = Statistics.of(mixture for _, mixture in references())
     scores = SongScores(len(separator.sources))
     waiting = _Waiting()
-    for estimate in separator.stream(waiting.mixtures(references()), statistics):
+    for estimate in separator.stream(waiting.mixtures(references), statistics):
         estimates = np.stack([estimate[source] for source in separator.sources])
         scores.add(estimates=estimates, **waiting.take(estimates.shape[-1]))
     return scores

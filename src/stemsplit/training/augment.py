@@ -92,7 +92,9 @@ def _partners(excerpts: int, sources: int, group: int, generator: torch.Generato
     return torch.argsort(groups + keys, dim=0)  # keys are below 1, so nobody leaves the group
 
 
-def augmented(excerpts: Tensor, draws: Draws, kept_frames: int, segment_frames: int) -> Tensor:
+def augmented(
+    excerpts: Tensor, draws: Draws, kept_frames: int, segment_frames: int, sample_rate: int = 44_100
+) -> Tensor:
     """
     The sources of a batch of mixtures. The mixture is their sum.
 
@@ -101,6 +103,7 @@ def augmented(excerpts: Tensor, draws: Draws, kept_frames: int, segment_frames: 
         draws: what chance decides.
         kept_frames: what is left after repitching, of every excerpt.
         segment_frames: what is left after shifting.
+        sample_rate: Hz.
 
     Shape:
         excerpts: [B, S, C, T]; result: [B, S, C, segment_frames]
@@ -116,7 +119,7 @@ def augmented(excerpts: Tensor, draws: Draws, kept_frames: int, segment_frames: 
     x = flipped(x, draws.flip.to(x.device))
     x = x * draws.gain.to(x)[..., None, None]
     x = remixed(x, draws.partner.to(x.device))
-    return limited(x, draws.limit_db.to(x)) if draws.limit_db.any() else x
+    return limited(x, draws.limit_db.to(x), sample_rate) if draws.limit_db.any() else x
 
 
 def shifted(x: Tensor, starts: Tensor, frames: int) -> Tensor:

@@ -30,8 +30,7 @@ class Average:
         if not self.weights:
             self.weights = {name: torch.zeros_like(tensor) for name, tensor in weights.items()}
         self.count = self.count * self.decay + 1
-        for name, tensor in weights.items():
-            self.weights[name].lerp_(tensor, 1 / self.count)
+        torch._foreach_lerp_([self.weights[name] for name in weights], list(weights.values()), 1 / self.count)
 
 
 class AverageSet:

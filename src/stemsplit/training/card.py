@@ -1,10 +1,12 @@
 """The model card of a run: what it was trained on, how, and how good it is; and how to use and publish it."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from stemsplit.audio.multitrack import SPLITS
 from stemsplit.training.recipe import Recipe
 
 # Markdown, with the head that the Hugging Face hub reads.
@@ -18,7 +20,7 @@ library_name: stemsplit
 
 {networks} (HT Demucs: Rouard, Massa, Défossez 2022) to separate {sources}, trained with stemsplit {version}.
 
-Use it: `stemsplit song.mp3 -m {path}`
+Use it: `stemsplit song.mp3 -m {quoted}`
 
 ## Scores
 
@@ -45,13 +47,12 @@ Hours are those in which a source is heard (above -60 dBFS).
 Into a repository of your own on the Hugging Face hub, as its files stand here:
 
 ```sh
-hf upload USER/{repository} {path} . --exclude '*state/*'
+hf upload USER/{repository} {quoted} . --exclude '*/*'
 ```
 
 Then `stemsplit song.mp3 -m USER/{repository}` uses it anywhere, and so does the reference implementation
 (`demucs -n USER/{name} song.mp3`). Whether you may publish it depends on the songs, and on the model it started from.
 """
-_SPLITS = ("train", "valid", "test")
 
 
 def model_card(path: Path, recipe: Recipe, origin: Mapping[str, Any], best: Sequence[Mapping[str, Any]]) -> str:
@@ -71,7 +72,7 @@ def model_card(path: Path, recipe: Recipe, origin: Mapping[str, Any], best: Sequ
         networks="One network" if len(best) == 1 else f"{len(best)} networks",
         sources=_listed(sources),
         version=version("stemsplit"),
-        path=path,
+        quoted=shlex.quote(str(path)),
         songs=_songs(origin["songs"]["valid"]),
         scores=_table(
             ["source", "SDR (dB)", "epoch", "weights", "L1 loss of the network"],
@@ -82,7 +83,7 @@ def model_card(path: Path, recipe: Recipe, origin: Mapping[str, Any], best: Sequ
             ["", "songs", *(f"{source} (h)" for source in sources)],
             [
                 [split, str(origin["songs"][split]), *(f"{hours:.2f}" for hours in origin["hours"][split])]
-                for split in _SPLITS
+                for split in SPLITS
             ],
         ),
         start=_start(origin["init"]),

@@ -6,7 +6,6 @@ Shapes: S sources, T frames of an excerpt.
 
 import os
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
@@ -25,10 +24,10 @@ from stemsplit.training.survey import Song
 _MOST_WORKERS = 8
 _AHEAD_STEPS = 2  # of excerpts that wait to be trained on
 
-Excerpt = NDArray[np.float32]
+Stems = NDArray[np.float32]
 
 
-class Excerpts(Dataset[Excerpt | TrackError]):
+class Excerpts(Dataset[Stems | TrackError]):
     """
     Every excerpt of the songs that begins on the grid, as standardised sources.
 
@@ -56,7 +55,7 @@ class Excerpts(Dataset[Excerpt | TrackError]):
         """How often each excerpt is drawn, compared to the others."""
         return np.repeat(np.array([song.weight for song in self._songs], float), self._counts)
 
-    def __getitem__(self, index: int) -> Excerpt | TrackError:
+    def __getitem__(self, index: int) -> Stems | TrackError:
         number = int(np.searchsorted(self._ends, index, side="right"))
         song = self._songs[number]
         first = (index - self._ends[number] + self._counts[number]) * self._stride
@@ -66,7 +65,7 @@ class Excerpts(Dataset[Excerpt | TrackError]):
             return error
         return (np.stack(stems) - np.float32(song.measurement.mean)) / np.float32(song.measurement.std)
 
-    def _stem(self, song: Song, source: int, first: int) -> Excerpt:
+    def _stem(self, song: Song, source: int, first: int) -> Stems:
         stem = np.zeros((2, self.frames), np.float32)
         for path in song.track.files[source]:
             stem += read_excerpt(path, first, self.frames, self._sample_rate)
@@ -77,8 +76,8 @@ def drawn(weights: NDArray[np.float64], count: int, seed: int, epoch: int) -> ND
     """
     The excerpts of one epoch, in order.
 
-    Systematic sampling in random order: each is drawn as often as its weight says, rounded up or down; of equal
-    weights none comes twice before all have come once.
+    Systematic sampling in random order: each is drawn as often as its weight says, rounded up or down. Of equal
+    weights none is drawn twice in an epoch that has no more steps than there are excerpts.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(weights))
@@ -143,9 +142,9 @@ class Batches:
         count = _workers() if workers is None else workers
         options: dict[str, Any] = {}
         if count:
-            method = "forkserver" if sys.platform.startswith("linux") else "spawn"  # a fork would copy torch's threads
+            # A fork would copy torch's threads; children of a fork server would not notice that their trainer is gone.
             ahead = -(-_AHEAD_STEPS * share // count)
-            options = {"multiprocessing_context": method, "prefetch_factor": ahead, "worker_init_fn": _ready_worker}
+            options = {"multiprocessing_context": "spawn", "prefetch_factor": ahead, "worker_init_fn": _ready_worker}
         # Arrays, not tensors: these would go through shared memory, of which containers have little.
         self._items = iter(
             DataLoader(excerpts, batch_size=None, sampler=order, num_workers=count, collate_fn=_same, **options)
@@ -179,5 +178,5 @@ def _same(item: Any) -> Any:
 
 
 def _ready_worker(number: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's matter, which then ends its workers
-    os.environ["OMP_NUM_THREADS"] = "1"
+    for number in (signal.SIGINT, signal.SIGTERM):  # are the trainer's matter, which then ends its workers
+        signal.signal(number, signal.SIG_IGN)

@@ -4,6 +4,7 @@ The network on its way: one step of the optimiser after another.
 Shapes: B excerpts, S sources, C channels, T frames.
 """
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -23,7 +24,7 @@ _TRANSFORMER = "crosstransformer."
 
 
 class NotFiniteError(Exception):
-    """The loss of a batch is no number."""
+    """The loss of a batch, or a gradient, is no finite number."""
 
 
 class Learner:
@@ -77,7 +78,7 @@ class Learner:
             the loss over the whole batch, before the step.
 
         Raises:
-            NotFiniteError: if the loss is no finite number, before any weight has moved.
+            NotFiniteError: if the loss or a gradient is no finite number, before any weight has moved.
             StemsplitError: if the memory of the device does not do even for single excerpts.
         """
         while True:
@@ -88,10 +89,9 @@ class Learner:
                 failure: Exception = error.with_traceback(None)
             self._divide(len(sources), failure)
         total = float(self._processes.mean(loss))
-        if not torch.isfinite(torch.tensor(total)):
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._recipe.optimizer.clip or math.inf)
+        if not math.isfinite(total + float(norm)):
             raise NotFiniteError
-        if self._recipe.optimizer.clip:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self._recipe.optimizer.clip)
         self.optimizer.step()
         return total
 

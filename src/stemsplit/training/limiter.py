@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-WINDOW_FRAMES = 2205  # 50 ms at 44.1 kHz: the gain goes down and comes back within as much
+WINDOW_SECONDS = 0.05  # within as much the gain goes down, and comes back
 
 
-def limited(sources: Tensor, reduction_db: Tensor) -> Tensor:
+def limited(sources: Tensor, reduction_db: Tensor, sample_rate: int = 44_100) -> Tensor:
     """
     Sources under the gain that brings the loudest peak of their sum down by so many dB, and no other peak above it.
 
@@ -24,7 +24,8 @@ def limited(sources: Tensor, reduction_db: Tensor) -> Tensor:
     level = sources.sum(1).abs().amax(1, keepdim=True)  # [B, 1, T]
     ceiling = level.amax(-1, keepdim=True) * 10 ** (-reduction_db / 20)[:, None, None]
     needed = torch.where(level > ceiling, ceiling / level.clamp_min(1e-12), 1)
-    half = WINDOW_FRAMES // 2
-    held = -F.max_pool1d(F.pad(-needed, (half, half), value=-1), WINDOW_FRAMES, 1)
-    gain = F.avg_pool1d(F.pad(held, (half, half), mode="replicate"), WINDOW_FRAMES, 1)
+    half = round(WINDOW_SECONDS * sample_rate) // 2
+    window = 2 * half + 1
+    held = -F.max_pool1d(F.pad(-needed, (half, half), value=-1), window, 1)
+    gain = F.avg_pool1d(F.pad(held, (half, half), mode="replicate"), window, 1)
     return sources * gain[:, None]

@@ -9,10 +9,10 @@ Shapes: S sources, T frames.
 import hashlib
 import json
 import os
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from math import log10
 from pathlib import Path
 from typing import Any, Self
@@ -26,12 +26,14 @@ from stemsplit.audio.multitrack import stem_blocks
 from stemsplit.audio.reader import open_audio
 from stemsplit.errors import DecodeError
 from stemsplit.separation.statistics import Statistics
+from stemsplit.training.whole_file import whole_file
 
-_SCHEMA = 1
+_SCHEMA = 2
 _WINDOW_FRAMES = 4096  # about 0.1 s, over which loudness is measured
 _SOUNDING = 1e-3  # root mean square, -60 dBFS
 _RATES = (44_100, 48_000, 88_200, 96_000, 32_000, 22_050)
 _RATE_TOLERANCE = 1e-3
+_SIMPLE = 4  # ratios of small numbers are as likely to be halves or doubles of a song
 
 
 @dataclass(frozen=True)
@@ -43,27 +45,34 @@ class Measurement:
         digest: of its sources' files, by name and size.
         frames: length of the longest stem.
         mean, std: of the mono mixture, by which all its stems are standardised.
+        peak: of the mixture in either channel.
         seconds: of each source; 0 where it has no file.
         sounding_seconds: of each source, how long it is above -60 dBFS.
         sample_rates: of its files, in Hz.
         mixture_error_db: level of what the mixture is more than the sum of the stems, over the mixture's; None
             where there is no mixture.
-        faults: half sentences about files that cannot be what they say.
+        faults: sentences about files that are damaged or cannot be what they say.
     """
 
     digest: str
     frames: int
     mean: float
     std: float
+    peak: float
     seconds: tuple[float, ...]
     sounding_seconds: tuple[float, ...]
     sample_rates: tuple[int, ...]
     mixture_error_db: float | None
     faults: tuple[str, ...]
 
+    @property
+    def statistics(self) -> Statistics:
+        """Of the sum of the stems, as the separator takes them."""
+        return Statistics(self.frames, self.mean, self.std, self.peak)
+
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Raises ValueError, TypeError or KeyError for what `to_json` has not written."""
+        """Raises ValueError, TypeError or AttributeError for what `to_json` has not written."""
         table: dict[str, Any] = {}
         for key, value in json.loads(text).items():
             table[key] = tuple(value) if isinstance(value, list) else value
@@ -85,14 +94,13 @@ def measured(track: Assigned, sample_rate: int) -> Measurement:
         path = _cache_folder() / f"{_key(track, sample_rate)}.json"
     except OSError as error:
         raise DecodeError(f"{track.name}: {reason(error)}.") from error
-    with suppress(OSError, ValueError, TypeError, KeyError):
+    with suppress(OSError, ValueError, TypeError, AttributeError):
         return Measurement.from_json(path.read_text(encoding="utf-8"))
     measurement = _measured(track, sample_rate)
-    temporary = path.with_suffix(f".{secrets.token_hex(4)}.tmp")
     with suppress(OSError):  # a cache that cannot be written costs time, and nothing else
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(measurement.to_json(), encoding="utf-8")
-        temporary.replace(path)
+        with whole_file(path) as file:
+            file.write(measurement.to_json().encode())
     return measurement
 
 
@@ -118,12 +126,13 @@ def _digest(track: Assigned) -> str:
 
 def _measured(track: Assigned, sample_rate: int) -> Measurement:
     seconds, rates, faults = _lengths(track)
+    warnings: list[str] = []
     sounding = np.zeros(len(track.files))
     energies = np.zeros(2)  # of the mixture, and of what it is more than the sum
 
     def sums() -> Iterator[Block]:
         mixtures = [(track.mixture,)] if track.mixture else []
-        for block in stem_blocks([*track.files, *mixtures], sample_rate):
+        for block in stem_blocks([*track.files, *mixtures], sample_rate, warnings.append):
             stems = block[: len(track.files)]
             sounding[:] += _sounding_frames(stems)
             total = stems.sum(axis=0)
@@ -138,11 +147,12 @@ def _measured(track: Assigned, sample_rate: int) -> Measurement:
         frames=statistics.frames,
         mean=statistics.mean,
         std=statistics.std,
+        peak=statistics.peak,
         seconds=seconds,
         sounding_seconds=tuple(float(frames) / sample_rate for frames in sounding),
         sample_rates=rates,
         mixture_error_db=10 * log10((difference + 1e-12) / mixture) if mixture else None,
-        faults=faults,
+        faults=(*faults, *warnings),
     )
 
 
@@ -179,7 +189,7 @@ def _lengths(track: Assigned) -> tuple[tuple[float, ...], tuple[int, ...], tuple
 def _wrong_rates(seconds: dict[Path, float]) -> Iterator[str]:
     """Files that would be as long as most of their song if their sample rate were another."""
     usual = sorted(seconds.values())[len(seconds) // 2]
-    ratios: Sequence[float] = sorted({a / b for a in _RATES for b in _RATES if a != b})
+    ratios = [float(ratio) for ratio in {Fraction(a, b) for a in _RATES for b in _RATES} if ratio.numerator > _SIMPLE]
     for path, length in seconds.items():
         if length > 1 and any(abs(length / usual - ratio) < _RATE_TOLERANCE * ratio for ratio in ratios):
             yield (

@@ -15,13 +15,13 @@ import torch
 import torch.distributed as distributed
 from torch import Tensor
 
-from stemsplit.errors import StemsplitError
+from stemsplit.compute import choose
+from stemsplit.errors import StemsplitError, UsageError
 
 T = TypeVar("T")
 
-_PATIENCE = timedelta(
-    days=1
-)  # while the first one measures a large set; where one has failed, torchrun ends the others
+# While the first one measures a large set the others wait; where one has failed, torchrun ends the others.
+_PATIENCE = timedelta(days=1)
 
 
 class ToldElsewhereError(Exception):
@@ -49,12 +49,10 @@ class Processes:
 
     Attributes:
         rank: from 0, of `count`.
-        local_rank: from 0, of those on this machine.
     """
 
     rank: int = 0
     count: int = 1
-    local_rank: int = 0
 
     @property
     def is_first(self) -> bool:
@@ -104,21 +102,30 @@ ALONE = Processes()
 
 
 def joined(device: str) -> tuple[Processes, str]:
-    """Which process this is of those that torchrun has started, and its device."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
-        return ALONE, device
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+    """
+    Which process this is of those that torchrun has started, and its device: each has a GPU of its own.
+
+    Raises:
+        UsageError: for a device that is not here.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return ALONE, choose(device, "fp32", 1).device
+    if ":" in device:
+        raise UsageError(f"--device {device}: each process has a GPU of its own. Use --device cuda, or leave it out.")
+    on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    device = choose(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if on_gpu else device, "fp32", 1).device
     if on_gpu:
-        device = f"cuda:{local}"
-        torch.cuda.set_device(local)
+        torch.cuda.set_device(device)
     if not distributed.is_initialized():
         distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
-    return Processes(distributed.get_rank(), distributed.get_world_size(), local), device
+    return Processes(distributed.get_rank(), distributed.get_world_size()), device
 
 
 def left() -> None:
-    """End the connection to the other processes, if there are any."""
+    """
+    End the connection to the other processes, if there are any.
+
+    All must leave together, as they do when the work is done: where only one has failed, it would wait for the others.
+    """
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()

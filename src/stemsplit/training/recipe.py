@@ -77,7 +77,7 @@ class Training:
     batches_per_epoch: int = 800  # 0: as many as show every excerpt once
     batch_size: int = 32  # excerpts per step of the optimiser, over all processes
     accumulate: int = 1  # parts in which a process computes its share, for want of memory
-    precision: str = "auto"  # fp32, or bf16 (autocast); auto: bf16 on a GPU
+    precision: str = "auto"  # fp32, or bf16 (autocast); auto: bf16 on a GPU that computes in it
     checkpointing: bool = False  # compute activations twice rather than keep them
     seed: int = 0
     per_source: bool = False  # one network for each source, and a bag of them

@@ -21,7 +21,7 @@ from stemsplit.training.journal import best_epoch
 from stemsplit.training.processes import Processes, company
 from stemsplit.training.recipe import Recipe
 from stemsplit.training.repitch import check_torchaudio
-from stemsplit.training.run_folder import RunFolder, holds_run, published_network
+from stemsplit.training.run_folder import RunFolder, published_network
 from stemsplit.training.start import Start, adapted, load_start, starting_network
 from stemsplit.training.survey import DataFolder, Survey, survey
 from stemsplit.training.trainer import Surroundings, Trainer, steps_per_epoch
@@ -93,7 +93,6 @@ def prepared(request: Request, processes: Processes, listener: Listener = ignore
     reserved = [source for source in recipe.data.sources if is_reserved(source)]
     if reserved:
         raise UsageError(f"--sources: {reserved[0]} is the name of a stem made from sources. Choose another name.")
-    processes.from_first(lambda: holds_run(request.output))
     if request.init is not None:
         model = request.init
 
@@ -103,7 +102,7 @@ def prepared(request: Request, processes: Processes, listener: Listener = ignore
         if processes.count > 1:
             processes.from_first(lambda: load().identity)  # fetched by one, then read by all
         start = load()
-        recipe = adapted(recipe, start, request.network_settings)
+        recipe = adapted(recipe, start, request.network_settings, listener)
     elif request.heads:
         raise UsageError("--init-head needs a model to take the head from: --init MODEL.")
     processes.from_first(lambda: _check_shares(recipe, processes))

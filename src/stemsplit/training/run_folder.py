@@ -10,7 +10,6 @@ A run's folder: what is in it, whose it is, and its model, which is whole at any
 
 import json
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,15 +18,17 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from stemsplit.audio.faults import reason, shown
-from stemsplit.errors import OutputError, UsageError
+from stemsplit.errors import OutputError, StemsplitError, UsageError
 from stemsplit.model.htdemucs import HTDemucs
 from stemsplit.training.recipe import Recipe
 from stemsplit.training.recipe_file import read_recipe, to_toml
+from stemsplit.training.whole_file import remove_temporaries, whole_file
 from stemsplit.weights.checkpoint import write_checkpoint
 from stemsplit.weights.definition import definition_text, read_definition
 from stemsplit.weights.integrity import sha256_of
 
 _SIGNATURE_DIGITS = 8
+_FREE = {"training.accumulate", "training.checkpointing"}  # what a run may go on with for want of memory
 
 
 class RunFolder:
@@ -50,7 +51,7 @@ class RunFolder:
         Raises:
             UsageError: if another run is there, this one is being trained at the moment, or the folder holds
                 something else.
-            OutputError: if it cannot be written.
+            OutputError, StemsplitError: if it cannot be written.
         """
         is_run = holds_run(path)
         try:
@@ -65,11 +66,13 @@ class RunFolder:
             raise OutputError(f"{shown(path)}: cannot be written: {reason(error)}.") from error
         folder = cls(path, lock)
         try:
+            for place in (path, path / "state"):
+                remove_temporaries(place)
             if is_run:
                 folder._compare(recipe, origin)
             else:
                 folder.write(path / "state" / "origin.json", json.dumps(origin, indent=1) + "\n")
-                folder.write(path / "recipe.toml", to_toml(recipe))
+            folder.write(path / "recipe.toml", to_toml(recipe))
         except BaseException:
             folder.close()
             raise
@@ -90,23 +93,20 @@ class RunFolder:
         A file, all of it or nothing.
 
         Raises:
-            OutputError: where it cannot be written.
+            StemsplitError: where it cannot be written.
         """
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         try:
-            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-            temporary.replace(path)
+            with whole_file(path) as file:
+                file.write(content.encode(errors="replace") if isinstance(content, str) else content)
         except OSError as error:
-            raise OutputError(f"{shown(path)}: cannot be written: {reason(error)}.") from error
-        finally:
-            temporary.unlink(missing_ok=True)
+            raise StemsplitError(f"{shown(path)}: cannot be written: {reason(error)}.") from error
 
     def publish(self, network: HTDemucs) -> None:
         """
         Replace the folder's model. At every moment its YAML names a file that is whole.
 
         Raises:
-            CheckpointError, OutputError: where it cannot be written.
+            CheckpointError, StemsplitError: where it cannot be written.
         """
         part = self.path / "state" / "model.safetensors"
         write_checkpoint(part, network)
@@ -120,20 +120,20 @@ class RunFolder:
         Give a whole file its name in the folder, and note that it may be removed again.
 
         Raises:
-            OutputError: where it cannot be.
+            StemsplitError: where it cannot be.
         """
         self._note([*self._noted(), name])
         try:
             part.replace(self.path / name)
         except OSError as error:
-            raise OutputError(f"{shown(self.path / name)}: cannot be written: {reason(error)}.") from error
+            raise StemsplitError(f"{shown(self.path / name)}: cannot be written: {reason(error)}.") from error
 
     def define(self, signatures: Sequence[str], weights: Sequence[Sequence[float]] | None = None) -> None:
         """
         Have the YAML name these networks, and remove those that it named before.
 
         Raises:
-            OutputError: where it cannot be written.
+            StemsplitError: where it cannot be written.
         """
         current = [f"{self.name}.yaml", *(f"{signature}.safetensors" for signature in signatures)]
         before = self._noted()
@@ -209,7 +209,8 @@ def _umask() -> int:
 def _differences(there: Recipe, recipe: Recipe) -> list[str]:
     """Keys in which two recipes differ, with both values."""
     old, new = _flat(asdict(there)), _flat(asdict(recipe))
-    return [f"{key} ({old.get(key)} there)" for key in old | new if old.get(key) != new.get(key)]
+    keys = (old | new).keys() - _FREE
+    return [f"{key} ({old.get(key)} there)" for key in sorted(keys) if old.get(key) != new.get(key)]
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -221,4 +222,4 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _holds_more_than_state(path: Path) -> bool:
     """Whether there is anything but what a run that was killed at its very beginning has left."""
-    return any(entry.name != "state" and not entry.name.startswith(".recipe.toml.") for entry in path.iterdir())
+    return any(entry.name != "state" and not entry.name.startswith(".") for entry in path.iterdir())

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from stemsplit.errors import UsageError
-from stemsplit.events import Listener, ignore
+from stemsplit.events import Listener, Warned, ignore
 from stemsplit.model.config import HTDemucsConfig
 from stemsplit.model.htdemucs import HTDemucs
-from stemsplit.training.recipe import Network, Recipe
+from stemsplit.training.recipe import Recipe
 from stemsplit.weights.bag import Bag, find_model, load_bag
 
 _FREE = {"dropout"}  # of the network's settings: not a matter of its weights
@@ -68,7 +68,7 @@ def load_start(
     return Start(bag, dict(heads))
 
 
-def adapted(recipe: Recipe, start: Start, fixed: Mapping[str, object]) -> Recipe:
+def adapted(recipe: Recipe, start: Start, fixed: Mapping[str, object], listener: Listener = ignore) -> Recipe:
     """
     The recipe with the shape of the network that it starts from.
 
@@ -76,6 +76,7 @@ def adapted(recipe: Recipe, start: Start, fixed: Mapping[str, object]) -> Recipe
         recipe: as it was read.
         start: the model.
         fixed: settings of the network that the user has made.
+        listener: told where the recipe says another shape.
 
     Raises:
         UsageError: for a setting that is another than the model's.
@@ -88,6 +89,10 @@ def adapted(recipe: Recipe, start: Start, fixed: Mapping[str, object]) -> Recipe
                 f"--set {name}={value}: the model to start from has {name}={shape[name]}, which cannot be changed. "
                 "Leave it out, or train without --init."
             )
+    given = asdict(recipe.network)
+    changed = [f"{name} {value} (not {given[name]})" for name, value in shape.items() if value != given[name]]
+    if changed:
+        listener(Warned(f"The network has the shape of the model that it starts from: {', '.join(changed)}."))
     return replace(recipe, network=replace(recipe.network, **shape))
 
 
@@ -140,8 +145,3 @@ def _head(source: str, heads: Mapping[str, str], bag: Bag) -> str:
             "whatever is nearest."
         )
     return head
-
-
-def network_settings(table: Mapping[str, object]) -> dict[str, object]:
-    """Those of a recipe's settings that shape the network."""
-    return {name: value for name, value in table.items() if name in asdict(Network())}

@@ -5,8 +5,6 @@ It is a torch file of tensors and plain values, and read as that only: nothing i
 """
 
 import errno
-import os
-import secrets
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -15,8 +13,10 @@ import torch
 
 from stemsplit.audio.faults import reason, shown
 from stemsplit.errors import OutputError, StemsplitError
+from stemsplit.training.whole_file import whole_file
 
 _SCHEMA = 1
+_TORCH_WRITER = "PytorchStreamWriter"  # in what torch says where the system refuses to write
 
 
 @dataclass
@@ -26,12 +26,14 @@ class TrainingState:
 
     Attributes:
         step: steps that are done.
+        epochs: epochs that are done with their validation.
         loss_sum: of the losses of the steps of the epoch that is under way.
         best_loss: the least validation loss so far; None before the first.
         network, optimizer, averages: their own states.
     """
 
     step: int
+    epochs: int
     loss_sum: float
     best_loss: float | None
     network: dict[str, Any]
@@ -45,22 +47,7 @@ class TrainingState:
         Raises:
             StemsplitError: where it cannot be written.
         """
-        content = {entry.name: getattr(self, entry.name) for entry in fields(self)} | {"schema": _SCHEMA}
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                torch.save(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except (OSError, RuntimeError) as error:  # torch turns the system's errors into its own
-            cause = error if isinstance(error, OSError) else OSError(errno.ENOSPC, str(error))
-            raise StemsplitError(
-                f"{shown(path)}: cannot be saved: {reason(cause)}. The state saved before is whole, and the same "
-                "command goes on from there."
-            ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        save_whole(path, {entry.name: getattr(self, entry.name) for entry in fields(self)} | {"schema": _SCHEMA})
 
     @classmethod
     def load(cls, path: Path) -> Self | None:
@@ -83,3 +70,23 @@ class TrainingState:
         if state is None:
             raise OutputError(f"{shown(path)}: was written by another version of stemsplit. Train into another folder.")
         return state
+
+
+def save_whole(path: Path, content: Any) -> None:
+    """
+    Write tensors and plain values into a torch file: all of it or nothing.
+
+    Raises:
+        StemsplitError: where it cannot be written.
+    """
+    try:
+        with whole_file(path) as file:
+            torch.save(content, file)
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and _TORCH_WRITER not in str(error):
+            raise
+        cause = error if isinstance(error, OSError) else OSError(errno.ENOSPC, "")
+        raise StemsplitError(
+            f"{shown(path)}: cannot be saved: {reason(cause)}. What was saved before is whole, and the same command "
+            "goes on from there."
+        ) from error

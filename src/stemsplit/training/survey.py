@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stemsplit.audio.assignment import Assigned, SourceRules, assign, usable
 from stemsplit.audio.faults import shown
-from stemsplit.audio.multitrack import SPLITS, find_multitracks
+from stemsplit.audio.multitrack import find_multitracks
 from stemsplit.errors import TrackError
 from stemsplit.evaluation.splits import split_tracks
 from stemsplit.events import Listener, SongsExamined, ignore
@@ -78,7 +78,7 @@ def survey(folders: Sequence[DataFolder], rules: SourceRules, sample_rate: int, 
     """
     problems: list[str] = []
     notes: list[str] = []
-    found: list[tuple[str, Assigned, float]] = []
+    found: list[tuple[Assigned, float]] = []
     known: set[Path] = set()
     for folder in folders:
         multitracks = find_multitracks(folder.path, rules.sources)
@@ -95,17 +95,17 @@ def survey(folders: Sequence[DataFolder], rules: SourceRules, sample_rate: int, 
         kept, wrong, passed_over = usable(tracks, rules)
         problems += wrong
         notes += passed_over
-        for split, songs in split_tracks(kept).items():
-            found += [(split, song, folder.weight) for song in songs]
-    splits: dict[str, list[Song]] = {split: [] for split in SPLITS}
-    examined = _examined([track for _, track, _ in found], sample_rate, listener)
-    for (split, track, weight), measurement in zip(found, examined, strict=True):
+        found += [(track, folder.weight) for track in kept]
+    songs: dict[Assigned, Song] = {}
+    examined = _examined([track for track, _ in found], sample_rate, listener)
+    for (track, weight), measurement in zip(found, examined, strict=True):
         if isinstance(measurement, TrackError):
             problems.append(str(measurement))
         else:
             problems += _wrong(track, rules, measurement)
             notes += _notable(track, rules, measurement, sample_rate)
-            splits[split].append(Song(track, measurement, weight))
+            songs[track] = Song(track, measurement, weight)
+    splits = {split: [songs[track] for track in tracks] for split, tracks in split_tracks(list(songs)).items()}
     if not problems:
         problems += _lacking(splits, rules)
     done = {split: tuple(songs) for split, songs in splits.items()}

@@ -9,33 +9,32 @@ goes on to the same weights, bit for bit on a CPU.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stemsplit.audio.seeking import read_excerpt
 from stemsplit.errors import ModelError, UsageError
 from stemsplit.events import EpochEnded, Listener, SongValidated, StepTrained, TrainingEnded, TrainingStarted
 from stemsplit.model.htdemucs import HTDemucs
 from stemsplit.training.augment import Draws, augmented
-from stemsplit.training.averages import AverageSet
-from stemsplit.training.card import model_card
+from stemsplit.training.averages import AverageSet, Weights
+from stemsplit.training.board import Board
 from stemsplit.training.dataset import Batches, Excerpts, Order
 from stemsplit.training.journal import Journal
 from stemsplit.training.learner import Learner, NotFiniteError
 from stemsplit.training.processes import Processes
+from stemsplit.training.publication import play, publish
 from stemsplit.training.recipe import Recipe
 from stemsplit.training.run_folder import RunFolder
-from stemsplit.training.state import TrainingState
+from stemsplit.training.state import TrainingState, save_whole
 from stemsplit.training.survey import Survey
-from stemsplit.training.validation import PLAIN, Validation, Weights, separator_of, validated
+from stemsplit.training.validation import PLAIN, Validation, separator_of, validated
 
 _SAVE_SECONDS = 600.0  # between two savings within an epoch
 _BOARD_STEPS = 50  # between two losses for TensorBoard
-_HEARD_SECONDS = 10  # of a song that validates, for TensorBoard
 
 
 class Interrupted(Exception):
@@ -101,7 +100,8 @@ class Trainer:
         self._averages = AverageSet(recipe.averages)
         self._learner = Learner(network, recipe, device, precision_of(recipe, device), processes, surroundings.listener)
         self._state = self._restored()
-        self._waited = 0.0
+        self._began = self._saved = time.monotonic()
+        self._waited = 0.0  # for data, of the seconds since the epoch began
 
     def run(self) -> None:
         """
@@ -115,34 +115,41 @@ class Trainer:
         """
         state, around = self._state, self._around
         around.listener(TrainingStarted(self._recipe.name, state.step, self._steps, self._epoch_steps))
-        if state.step == self._steps:
+        if state.epochs == self._recipe.training.epochs:
             around.listener(TrainingEnded(self._recipe.name))
             return
-        journal = None
+        board = journal = None
         if self._folder is not None:
-            journal = Journal(self._folder, state.step // self._epoch_steps, state.step, around.listener)
-        batches = self._batches()
-        began = saved = time.monotonic()
+            board = Board(self._folder.path / "state" / "tensorboard", state.step, around.listener)
+            journal = Journal(self._folder, board, state.epochs, around.listener)
         try:
-            while state.step < self._steps:
-                loss = self._step(batches)
-                around.listener(StepTrained(self._recipe.name, state.step, loss))
-                if journal is not None and state.step % _BOARD_STEPS == 0:
-                    journal.loss(loss, state.step)
-                if state.step % self._epoch_steps == 0:
-                    self._end_epoch(journal, time.monotonic() - began)
-                    began = saved = time.monotonic()
-                    self._waited = 0.0
-                stop, late = self._agreed(around.is_asked_to_stop(), time.monotonic() - saved > around.save_seconds)
-                if (stop or late) and state.step % self._epoch_steps:
-                    self._save()
-                    saved = time.monotonic()
-                if stop and state.step < self._steps:
-                    raise Interrupted
+            self._run(board, journal)
         finally:
-            if journal is not None:
-                journal.close()
+            if board is not None:
+                board.close()
         around.listener(TrainingEnded(self._recipe.name))
+
+    def _run(self, board: Board | None, journal: Journal | None) -> None:
+        state, around = self._state, self._around
+        if state.step // self._epoch_steps > state.epochs:  # what was ended while it validated
+            self._end_epoch(board, journal)
+        batches = self._batches() if state.step < self._steps else None
+        self._saved = self._began = time.monotonic()
+        while batches is not None and state.step < self._steps:
+            loss = self._step(batches)
+            around.listener(StepTrained(self._recipe.name, state.step, loss))
+            if board is not None and state.step % _BOARD_STEPS == 0:
+                board.figures({"loss/step": loss}, state.step)
+            if state.step % self._epoch_steps == 0:
+                for average in self._averages.epoch.values():
+                    average.add(self._learner.network.state_dict())
+                self._save()  # before validation, which takes long, too
+                self._end_epoch(board, journal)
+            stop, late = self._agreed(around.is_asked_to_stop(), time.monotonic() - self._saved > around.save_seconds)
+            if (stop or late) and state.step % self._epoch_steps:
+                self._save()
+            if stop and state.step < self._steps:
+                raise Interrupted
 
     def _batches(self) -> Batches:
         order = Order(
@@ -180,22 +187,20 @@ class Trainer:
         draws = Draws.of(recipe.augment, recipe.training.batch_size, len(recipe.data.sources), generator)
         share = draws.part(rank * self._share, self._share)
         excerpts = excerpts.to(self._around.device, non_blocking=True)
-        return augmented(excerpts, share, self._kept_frames, self._config.segment_frames)
+        return augmented(excerpts, share, self._kept_frames, self._config.segment_frames, self._config.sample_rate)
 
-    def _end_epoch(self, journal: Journal | None, seconds: float) -> None:
+    def _end_epoch(self, board: Board | None, journal: Journal | None) -> None:
+        """Validate all weights, keep the best, note it all, save."""
         state, recipe = self._state, self._recipe
-        for average in self._averages.epoch.values():
-            average.add(self._learner.network.state_dict())
+        seconds = time.monotonic() - self._began
         candidates: dict[str, Weights] = {PLAIN: self._learner.network.state_dict()}
         candidates |= {name: average.weights for name, average in self._averages.all.items()}
         validations = self._validated(candidates)
-        best = min(validations, key=lambda name: (np.nan_to_num(validations[name].loss, nan=np.inf), name != PLAIN))
-        loss = validations[best].loss
-        is_best = state.best_loss is None or loss < state.best_loss
-        state.best_loss = loss if is_best else state.best_loss
-        train_loss, state.loss_sum = state.loss_sum / self._epoch_steps, 0.0
-        epoch = state.step // self._epoch_steps
-        if self._folder is not None and journal is not None:
+        best = min(validations, key=lambda name: (validations[name].loss, name != PLAIN))
+        validation = validations[best]
+        is_best = state.best_loss is None or validation.loss < state.best_loss
+        epoch, train_loss = state.epochs + 1, state.loss_sum / self._epoch_steps
+        if self._folder is not None and board is not None and journal is not None:
             journal.add(
                 {
                     "epoch": epoch,
@@ -206,40 +211,38 @@ class Trainer:
                     "is_best": is_best,
                     "seconds": round(seconds, 2),
                     "waited_for_data": round(self._waited / max(seconds, 1e-9), 4),
-                },
-                state.step,
+                }
             )
             if is_best:
-                self._publish(self._folder, candidates[best], journal)
+                separator = separator_of(self._config, candidates[best], self._around.device, self._around.listener)
+                publish(self._folder, separator, recipe, self._origin, journal.entries[-1])
+                play(board, separator, self._survey.splits["valid"][0], state.step)
+        state.best_loss = validation.loss if is_best else state.best_loss
+        state.epochs, state.loss_sum = epoch, 0.0
         self._save()
-        self._around.listener(EpochEnded(recipe.name, epoch, train_loss, loss, best, validations[best].sdr, is_best))
+        self._began, self._waited = time.monotonic(), 0.0
+        self._around.listener(
+            EpochEnded(recipe.name, epoch, train_loss, validation.loss, best, validation.sdr, is_best)
+        )
 
     def _validated(self, candidates: Mapping[str, Weights]) -> dict[str, Validation]:
-        songs = self._survey.splits["valid"]
-        total = len(candidates) * len(songs[self._around.processes.rank :: self._around.processes.count])
+        around, songs = self._around, self._survey.splits["valid"]
+        total = len(candidates) * len(songs[around.processes.rank :: around.processes.count])
+
+        def on_song(done: int) -> None:
+            around.listener(SongValidated(self._recipe.name, done, total))
+            if around.processes.count == 1 and around.is_asked_to_stop():
+                raise Interrupted
+
         return validated(
             self._config,
             candidates,
             songs,
             self._recipe.loss_weights,
-            self._around.device,
-            self._around.processes,
-            lambda done: self._around.listener(SongValidated(self._recipe.name, done, total)),
-        )
-
-    def _publish(self, folder: RunFolder, weights: Weights, journal: Journal) -> None:
-        separator = separator_of(self._config, weights, self._around.device)
-        folder.publish(separator.bag.networks[0])
-        folder.write(
-            folder.path / "README.md", model_card(folder.path, self._recipe, self._origin, [journal.entries[-1]])
-        )
-        song = self._survey.splits["valid"][0]
-        frames = min(song.measurement.frames, _HEARD_SECONDS * separator.sample_rate)
-        first = (song.measurement.frames - frames) // 2
-        files = [path for paths in song.track.files for path in paths]
-        mixture = sum((read_excerpt(path, first, frames, separator.sample_rate) for path in files), np.float32(0))
-        journal.sound(
-            {"mixture": np.asarray(mixture)} | separator(np.asarray(mixture)), separator.sample_rate, self._state.step
+            around.device,
+            around.processes,
+            around.listener,
+            on_song,
         )
 
     def _agreed(self, *questions: bool) -> list[bool]:
@@ -250,33 +253,43 @@ class Trainer:
         return [bool(answer > 0) for answer in self._around.processes.mean(answers)]
 
     def _restored(self) -> TrainingState:
-        path = self._around.processes.from_first(lambda: self._folder.state_file if self._folder else None)
+        processes = self._around.processes
+        path = processes.from_first(lambda: self._folder.state_file if self._folder else None)
         state = None if path is None else TrainingState.load(path)
-        if state is None:
-            return TrainingState(0, 0.0, None, {}, {}, {})
-        self._learner.network.load_state_dict(state.network)
-        self._learner.optimizer.load_state_dict(state.optimizer)
-        self._averages.restore(state.averages, self._around.device)
+        state = state or TrainingState(0, 0, 0.0, None, {}, {}, {})
+        if len(set(processes.gathered(state.step))) > 1:
+            raise UsageError(f"{path}: not every process finds the run there. Choose a folder that all of them share.")
+        if state.step:
+            self._learner.network.load_state_dict(state.network)
+            self._learner.optimizer.load_state_dict(state.optimizer)
+            self._averages.restore(state.averages, self._around.device)
+        state.network, state.optimizer, state.averages = {}, {}, {}
         return state
 
     def _save(self) -> None:
         if self._folder is not None:
-            self._state.network = dict(self._learner.network.state_dict())
-            self._state.optimizer = self._learner.optimizer.state_dict()
-            self._state.averages = self._averages.state()
-            self._state.save(self._folder.state_file)
+            weights = dict(self._learner.network.state_dict())
+            optimizer, averages = self._learner.optimizer.state_dict(), self._averages.state()
+            replace(self._state, network=weights, optimizer=optimizer, averages=averages).save(self._folder.state_file)
+        self._saved = time.monotonic()
 
-    def _give_up(self, sources: Tensor) -> None:
-        """Save the batch whose loss is no number, and end."""
-        where = "by another process"
-        if self._folder is not None:
-            path = self._folder.path / "state" / f"not-finite-{self._state.step}.pt"
-            torch.save({"step": self._state.step, "sources": sources.cpu()}, path)
-            where = f"as {path}"
-        raise ModelError(
-            f"The loss of step {self._state.step + 1} is not finite; the batch is kept {where}. The state saved before "
-            "is whole. Train with a smaller learning_rate or with --set clip=5, into another folder."
-        )
+    def _give_up(self, sources: Tensor) -> NoReturn:
+        """Save the batch whose loss or gradient is no number, and end."""
+        state, processes = self._state, self._around.processes
+        shares = processes.gathered(sources.cpu())
+
+        def tell() -> None:
+            assert self._folder is not None
+            path = self._folder.path / "state" / f"not-finite-{state.step + 1}.pt"
+            save_whole(path, {"step": state.step + 1, "sources": torch.cat(shares)})
+            kept = "The state that was saved before is whole. " if self._folder.state_file.exists() else ""
+            raise ModelError(
+                f"The loss of step {state.step + 1} or its gradient is not finite; the batch is kept as {path}. "
+                f"{kept}Train with a smaller learning_rate, or with --set clip=5, into another folder."
+            )
+
+        processes.from_first(tell)
+        raise AssertionError("the first process has told it")
 
 
 def steps_per_epoch(recipe: Recipe, excerpts: int) -> int:
@@ -298,7 +311,8 @@ def steps_per_epoch(recipe: Recipe, excerpts: int) -> int:
 def precision_of(recipe: Recipe, device: str) -> str:
     """What the forward pass is computed in."""
     if recipe.training.precision == "auto":
-        return "bf16" if device.startswith("cuda") else "fp32"
+        is_native = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bf16" if is_native else "fp32"
     return recipe.training.precision
 
 

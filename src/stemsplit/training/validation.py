@@ -5,24 +5,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from stemsplit.audio.multitrack import stem_blocks
 from stemsplit.compute import choose
 from stemsplit.evaluation.evaluate import score
 from stemsplit.evaluation.metrics import mean_sdr
+from stemsplit.events import Listener, ignore
 from stemsplit.model.config import HTDemucsConfig
 from stemsplit.model.htdemucs import HTDemucs
 from stemsplit.separation.options import SplitOptions
 from stemsplit.separation.separator import Separator
+from stemsplit.training.averages import Weights
 from stemsplit.training.processes import Processes
 from stemsplit.training.survey import Song
 from stemsplit.weights.bag import Bag
 
 PLAIN = "plain"
 """What the weights as they are are called, among averages of them."""
-
-Weights = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,15 @@ class Validation:
         return mean_sdr(list(self.sdr.values()))
 
 
-def separator_of(config: HTDemucsConfig, weights: Weights, device: str, name: str = PLAIN) -> Separator:
+def separator_of(config: HTDemucsConfig, weights: Weights, device: str, listener: Listener) -> Separator:
     """Who separates with these weights as validation does: in fp32, with no overlap."""
     with torch.device("meta"):
         network = HTDemucs(config)
     network.load_state_dict({key: tensor.detach().to("cpu") for key, tensor in weights.items()}, assign=True)
-    bag = Bag(name, None, (network.eval(),), ((1.0,) * len(config.sources),))
-    return Separator(bag, compute=choose(device, "fp32"), options=SplitOptions(overlap=0.0))
+    bag = Bag(PLAIN, None, (network.eval(),), ((1.0,) * len(config.sources),))
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()  # what the steps have left there, for the choice of a batch
+    return Separator(bag, compute=choose(device, "fp32"), options=SplitOptions(overlap=0.0), listener=listener)
 
 
 def validated(
@@ -60,7 +61,8 @@ def validated(
     loss_weights: Sequence[float],
     device: str,
     processes: Processes,
-    heard: Callable[[int], None] = lambda done: None,
+    listener: Listener = ignore,
+    on_song: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Validation]:
     """
     Every candidate on every song; processes share the songs.
@@ -72,20 +74,21 @@ def validated(
         loss_weights: of the sources.
         device: where to separate.
         processes: who shares the songs.
-        heard: told how many songs of all candidates are done by this process.
+        listener: told of fall-backs.
+        on_song: told how many songs of all candidates are done by this process.
     """
     own = list(enumerate(songs))[processes.rank :: processes.count]
     results: dict[str, list[tuple[int, Any]]] = {}
     done = 0
     for name, weights in candidates.items():
-        separator = separator_of(config, weights, device, name)
+        separator = separator_of(config, weights, device, listener)
         results[name] = []
         for number, song in own:
-            scores = score(separator, lambda song=song: _references(song, config.sample_rate))  # type: ignore[misc]
+            scores = score(separator, _references(song, config.sample_rate), song.measurement.statistics)
             losses = [error / song.measurement.std for error in scores.l1]
             results[name].append((number, (losses, scores.sdr)))
             done += 1
-            heard(done)
+            on_song(done)
     shares = processes.gathered(results)
     validations = {}
     for name in candidates:
