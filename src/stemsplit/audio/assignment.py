@@ -1,6 +1,5 @@
 """Which files of a multitrack make which source, and what is wrong with them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -61,7 +60,7 @@ class Assigned:
         mixture: the song itself, if it is there.
         split: of the folder it was found in.
         missing: sources that must be there and are not.
-        unknown: stems that are no source, and that no source takes in.
+        unknown: stems that are no source, and that no source takes in; `rest`: their files.
     """
 
     name: str
@@ -70,42 +69,44 @@ class Assigned:
     split: str | None
     missing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    rest: tuple[Path, ...] = ()
 
 
 def assign(track: Multitrack, rules: SourceRules) -> Assigned:
     """The files of each source. What does not fit is told in the result, and raised nowhere."""
     files: dict[str, tuple[Path, ...]] = dict.fromkeys(rules.sources, ())
     by_name = {source.lower(): source for source in rules.sources}
-    unknown = []
+    unknown: dict[str, tuple[Path, ...]] = {}
     for stem, paths in track.files.items():
         source = by_name.get(stem, rules.rest_source)
         if source is None:
-            unknown.append(stem)
+            unknown[stem] = paths
         else:
             files[source] += paths
     absent = () if track.is_sparse else tuple(source for source, paths in files.items() if not paths)
-    return Assigned(track.name, tuple(files.values()), track.mixture, track.split, absent, tuple(unknown))
+    rest = tuple(path for paths in unknown.values() for path in paths)
+    return Assigned(track.name, tuple(files.values()), track.mixture, track.split, absent, tuple(unknown), rest)
 
 
-def usable(tracks: Sequence[Assigned], rules: SourceRules) -> tuple[list[Assigned], list[str], list[str]]:
-    """Songs that can be used, sentences about those that cannot be as the rules stand, and about those passed over."""
-    kept, problems, notes = [], [], []
-    for track in tracks:
-        what = ", ".join(track.missing)
-        if track.unknown:
-            problems.append(
-                f"{track.name}: {', '.join(track.unknown)} is none of {', '.join(rules.sources)}. Add it to one of "
-                "them (--rest SOURCE), learn it too (--sources), or take the file away."
-            )
-        elif track.missing and rules.missing == "skip":
-            notes.append(f"{track.name}: has no {what}, and is passed over.")
-        elif track.missing and rules.missing == REFUSE:
-            problems.append(
-                f"{track.name}: has no {what}. Add the files, or take what is not there for silent "
-                "(--missing silence) or leave such songs out (--missing skip)."
-            )
-        elif not any(track.files):
-            problems.append(f"{track.name}: has no stems at all.")
-        else:
-            kept.append(track)
-    return kept, problems, notes
+def is_skipped(track: Assigned, rules: SourceRules) -> bool:
+    """Whether a song is to be passed over for what it lacks."""
+    return bool(track.missing) and rules.missing == "skip"
+
+
+def problems_of(track: Assigned, rules: SourceRules) -> list[str]:
+    """Sentences about what a song has too much or too little of, as the rules stand."""
+    problems = []
+    if track.unknown:
+        verb = "is" if len(track.unknown) == 1 else "are"
+        problems.append(
+            f"{track.name}: {', '.join(track.unknown)} {verb} none of {', '.join(rules.sources)}. Add to one of them "
+            "(--rest SOURCE), learn too (--sources), or take away."
+        )
+    if track.missing and rules.missing == REFUSE:
+        problems.append(
+            f"{track.name}: has no {', '.join(track.missing)}. Add the files, or take what is not there for silent "
+            "(--missing silence) or leave such songs out (--missing skip)."
+        )
+    elif not any(track.files):
+        problems.append(f"{track.name}: has no stems at all.")
+    return problems

@@ -89,12 +89,6 @@ def _songs(folders: list[Path], sources: tuple[str, ...], split: str) -> "tuple[
 
     rules = SourceRules(tuple(sources), missing="silence")
     songs = [assign(track, rules) for folder in folders for track in find_multitracks(folder, sources)]
-    unfit = [song for song in songs if song.unknown and not song.mixture]  # what else there is, is in a mixture
-    if unfit:
-        raise UsageError(
-            f"{unfit[0].name}: {', '.join(unfit[0].unknown)} is none of {', '.join(sources)}, and there is no mixture to "
-            f"separate.{f' ({len(unfit)} such songs.)' if len(unfit) > 1 else ''} Add a file called mixture."
-        )
     if split == "auto":
         split = next((name for name in ("test", "valid") if any(song.split == name for song in songs)), "all")
     chosen = songs if split == "all" else split_tracks(songs)[split]

@@ -12,6 +12,7 @@ import typer
 
 from stemsplit.cli.console import Console, ProgressMode
 from stemsplit.cli.options import Device, Offline, Quiet, Verbose
+from stemsplit.cli.progress import clock
 from stemsplit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def train(
             if is_first:
                 _tell(console, ready)
             if check:
+                if not ready.survey.problems:
+                    console.say("All of it can be trained with.")
                 left()
                 raise typer.Exit(2 if ready.survey.problems else 0)
             with _asked_to_stop() as stopped:
@@ -195,14 +198,14 @@ def _tell(console: Console, ready: "Prepared") -> None:
 
 
 def _table(survey: "Survey", sources: tuple[str, ...]) -> list[str]:
-    """Songs, and hours in which each source is heard, by split."""
+    """Songs, and how long each source is heard (h:mm:ss), by split."""
     width = max(8, *(len(source) for source in sources))
-    lines = [f"{'':5}  {'songs':>6}  {'  '.join(f'{source:>{width}}' for source in sources)}   (hours heard)"]
+    lines = [f"{'':5}  {'songs':>6}  {'  '.join(f'{source:>{width}}' for source in sources)}   (how long it is heard)"]
     from stemsplit.audio.multitrack import SPLITS
 
     for split in SPLITS:
-        hours = "  ".join(f"{survey.hours(split, index):{width}.2f}" for index in range(len(sources)))
-        lines.append(f"{split:5}  {len(survey.splits[split]):6}  {hours}")
+        heard = "  ".join(f"{clock(3600 * survey.hours(split, index)):>{width}}" for index in range(len(sources)))
+        lines.append(f"{split:5}  {len(survey.splits[split]):6}  {heard}")
     return lines
 
 

@@ -62,12 +62,9 @@ def evaluate_song(separator: Separator, song: Assigned) -> SongResult:
 
 def references_of(song: Assigned, sample_rate: int) -> Iterator[tuple[Stems, Block]]:
     """True sources [S, 2, T] and the mixture [2, T], block by block."""
-    if song.mixture is None:
-        for block in stem_blocks(song.files, sample_rate):
-            yield block, block.sum(axis=0)
-    else:
-        for block in stem_blocks([*song.files, (song.mixture,)], sample_rate):
-            yield block[:-1], block[-1]
+    last = song.rest if song.mixture is None else (song.mixture,)
+    for block in stem_blocks([*song.files, last], sample_rate):
+        yield block[:-1], block.sum(axis=0) if song.mixture is None else block[-1]
 
 
 def score(separator: Separator, references: Iterable[tuple[Stems, Block]], statistics: Statistics) -> SongScores:

@@ -159,8 +159,17 @@ class Batches:
 
         Raises:
             TrackError: for a file that cannot be read any more.
+            StemsplitError: if a worker has died.
         """
-        items = [next(self._items) for _ in range(self._share)]
+        try:
+            items = [next(self._items) for _ in range(self._share)]
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise StemsplitError(
+                "A process that reads excerpts has died, perhaps for want of memory. Use fewer: --workers 1. The same "
+                "command goes on from the state that was saved last."
+            ) from error
         for item in items:
             if isinstance(item, StemsplitError):
                 raise item

@@ -9,7 +9,7 @@ Shapes: S sources, T frames.
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -24,14 +24,14 @@ from stemsplit.audio.blocks import Block
 from stemsplit.audio.faults import reason, shown
 from stemsplit.audio.multitrack import stem_blocks
 from stemsplit.audio.reader import open_audio
-from stemsplit.errors import DecodeError
+from stemsplit.errors import TrackError
 from stemsplit.separation.statistics import Statistics
 from stemsplit.training.whole_file import whole_file
 
 _SCHEMA = 2
 _WINDOW_FRAMES = 4096  # about 0.1 s, over which loudness is measured
 _SOUNDING = 1e-3  # root mean square, -60 dBFS
-_RATES = (44_100, 48_000, 88_200, 96_000, 32_000, 22_050)
+_RATES = (44_100, 48_000, 88_200, 96_000, 32_000, 22_050, 16_000, 11_025, 8000)
 _RATE_TOLERANCE = 1e-3
 _SIMPLE = 4  # ratios of small numbers are as likely to be halves or doubles of a song
 
@@ -83,25 +83,47 @@ class Measurement:
         return json.dumps(asdict(self))
 
 
+class UnreadableError(Exception):
+    """Files of a song that cannot be read: a sentence for each."""
+
+    def __init__(self, sentences: Sequence[str]) -> None:
+        super().__init__(*sentences)
+        self.sentences = tuple(sentences)
+
+
 def measured(track: Assigned, sample_rate: int) -> Measurement:
     """
     Measure a song, or take from the cache what was measured of the same files before.
 
     Raises:
-        TrackError: for files that cannot be read.
+        UnreadableError: for files that cannot be read.
     """
     try:
         path = _cache_folder() / f"{_key(track, sample_rate)}.json"
     except OSError as error:
-        raise DecodeError(f"{track.name}: {reason(error)}.") from error
+        raise UnreadableError([f"{track.name}: {reason(error)}."]) from error
     with suppress(OSError, ValueError, TypeError, AttributeError):
         return Measurement.from_json(path.read_text(encoding="utf-8"))
-    measurement = _measured(track, sample_rate)
+    try:
+        measurement = _measured(track, sample_rate)
+    except TrackError as error:
+        raise UnreadableError(list(_unreadable(track)) or [str(error)]) from error
     with suppress(OSError):  # a cache that cannot be written costs time, and nothing else
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
             file.write(measurement.to_json().encode())
     return measurement
+
+
+def _unreadable(track: Assigned) -> Iterator[str]:
+    """What is wrong with each of the files."""
+    for path in (path for paths in track.files for path in paths):
+        try:
+            with open_audio(path) as reader:
+                for _ in reader.blocks():
+                    pass
+        except TrackError as error:
+            yield str(error)
 
 
 def _cache_folder() -> Path:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from stemsplit.errors import UsageError
 from stemsplit.model.config import MIN_SEGMENT_FRAMES, HTDemucsConfig
 
+_MOST = 1_000_000  # of anything that is counted
 FOUR_SOURCES = ("drums", "bass", "other", "vocals")
 
 
@@ -159,7 +160,7 @@ def _laws(recipe: Recipe) -> list[tuple[bool, str]]:
         (augment.shift_seconds >= 0, "shift_seconds cannot be negative"),
         (0 <= augment.gain_min <= augment.gain_max, "gain_min must be from 0 to gain_max"),
         (0 <= augment.limiter_db <= 40, "limiter_db must be from 0 to 40"),
-        (augment.remix_group >= 1, "remix_group must be at least 1"),
+        (1 <= augment.remix_group <= _MOST, "remix_group must be from 1 to a million"),
         (
             frames >= MIN_SEGMENT_FRAMES,
             f"of {data.excerpt_seconds:g} s too little is left after repitching and shifting: make excerpt_seconds "
@@ -168,14 +169,22 @@ def _laws(recipe: Recipe) -> list[tuple[bool, str]]:
         (optimizer.name in ("adam", "adamw", "sgd"), "the optimizer's name must be adam, adamw or sgd"),
         (0 < optimizer.learning_rate < 1e6, "learning_rate must be above 0"),
         (optimizer.weight_decay >= 0 and optimizer.clip >= 0, "weight_decay and clip cannot be negative"),
-        (training.epochs >= 1 and training.batch_size >= 1, "epochs and batch_size must be at least 1"),
-        (training.batches_per_epoch >= 0, "batches_per_epoch cannot be negative"),
-        (training.accumulate >= 1, "accumulate must be at least 1"),
+        (1 <= training.epochs <= _MOST, "epochs must be from 1 to a million"),
+        (1 <= training.batch_size <= _MOST, "batch_size must be from 1 to a million"),
+        (0 <= training.batches_per_epoch <= _MOST, "batches_per_epoch must be from 0 to a million"),
+        (1 <= training.accumulate <= _MOST, "accumulate must be from 1 to a million"),
         (training.precision in ("auto", "fp32", "bf16"), "precision must be auto, fp32 or bf16"),
         (0 <= training.seed < 2**63, "seed must be from 0 to 2^63 - 1"),
-        (all(0 < decay < 1 for decay in decays), "decays of averages must be between 0 and 1"),
+        (
+            all(0 < decay < 1 for decay in decays),
+            "decays of averages must be between 0 and 1 (epochs, not epoch, is how long)",
+        ),
         (len(set(decays)) == len(decays), "decays of averages must differ"),
-        (set(recipe.loss) <= set(data.sources), f"loss names a source that is none of {', '.join(data.sources)}"),
+        (
+            set(recipe.loss) <= set(data.sources),
+            f"loss names {', '.join(set(recipe.loss) - set(data.sources))}, which is none of {', '.join(data.sources)}",
+        ),
+        (len(set(data.sources)) == len(data.sources), f"a source is named twice: {', '.join(data.sources)}"),
         (
             all(0 <= weight < 1e6 for weight in recipe.loss_weights) and any(recipe.loss_weights),
             "weights of the loss cannot be negative, nor all be 0",

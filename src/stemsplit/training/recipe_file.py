@@ -117,6 +117,8 @@ def _setting(text: str) -> tuple[str, str, Any]:
         raise UsageError(f"--set {text}: write key=value, such as batch_size=8.")
     section, dot, name = key.rpartition(".")
     homes = [home for home, kind in _SECTIONS.items() if any(entry.name == name for entry in fields(kind))]
+    if dot and section not in (*_SECTIONS, "loss"):
+        raise UsageError(_unknown("--set", key, [*_SECTIONS, "loss"]))
     if not dot and len(homes) > 1:
         raise UsageError(f"--set {text}: {key} is in {' and '.join(homes)}. Write {homes[0]}.{key}.")
     if not dot and not homes:

@@ -10,13 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from stemsplit.audio.assignment import Assigned, SourceRules, assign, usable
+from stemsplit.audio.assignment import Assigned, SourceRules, assign, is_skipped, problems_of
 from stemsplit.audio.faults import shown
 from stemsplit.audio.multitrack import find_multitracks
-from stemsplit.errors import TrackError
 from stemsplit.evaluation.splits import split_tracks
 from stemsplit.events import Listener, SongsExamined, ignore
-from stemsplit.training.measurement import Measurement, measured
+from stemsplit.training.measurement import Measurement, UnreadableError, measured
 
 _MANY = 3  # sentences of one kind in a row before the rest is counted
 _SHORTEST_SECONDS = 0.1
@@ -86,25 +85,27 @@ def survey(folders: Sequence[DataFolder], rules: SourceRules, sample_rate: int, 
         if twice:
             problems.append(f"{shown(folder.path)}: {twice[0]} is in another folder that is named, too. Name it once.")
         known |= {track.folder.resolve() for track in multitracks}
-        tracks = [assign(track, rules) for track in multitracks]
-        if not tracks:
+        if not multitracks:
             problems.append(
                 f"{shown(folder.path)}: holds no songs. Each song is a folder with one audio file per source, such as "
                 f"{rules.sources[0]}.wav."
             )
-        kept, wrong, passed_over = usable(tracks, rules)
-        problems += wrong
-        notes += passed_over
-        found += [(track, folder.weight) for track in kept]
+        for track in (assign(track, rules) for track in multitracks):
+            if is_skipped(track, rules):
+                notes.append(f"{track.name}: has no {', '.join(track.missing)}, and is passed over.")
+            else:
+                found.append((track, folder.weight))
     songs: dict[Assigned, Song] = {}
     examined = _examined([track for track, _ in found], sample_rate, listener)
-    for (track, weight), measurement in zip(found, examined, strict=True):
-        if isinstance(measurement, TrackError):
-            problems.append(str(measurement))
+    for (track, weight), result in zip(found, examined, strict=True):
+        faults = problems_of(track, rules)
+        if isinstance(result, Measurement):
+            faults += _wrong(track, rules, result)
+            songs[track] = Song(track, result, weight)
+            notes += [] if faults else _notable(track, rules, result, sample_rate)
         else:
-            problems += _wrong(track, rules, measurement)
-            notes += _notable(track, rules, measurement, sample_rate)
-            songs[track] = Song(track, measurement, weight)
+            faults += result.sentences
+        problems += faults
     splits = {split: [songs[track] for track in tracks] for split, tracks in split_tracks(list(songs)).items()}
     if not problems:
         problems += _lacking(splits, rules)
@@ -112,11 +113,13 @@ def survey(folders: Sequence[DataFolder], rules: SourceRules, sample_rate: int, 
     return Survey(done, tuple(problems), tuple(_shortened(notes)))
 
 
-def _examined(tracks: Sequence[Assigned], sample_rate: int, listener: Listener) -> Iterator[Measurement | TrackError]:
-    def examine(track: Assigned) -> Measurement | TrackError:
+def _examined(
+    tracks: Sequence[Assigned], sample_rate: int, listener: Listener
+) -> Iterator[Measurement | UnreadableError]:
+    def examine(track: Assigned) -> Measurement | UnreadableError:
         try:
             return measured(track, sample_rate)
-        except TrackError as error:
+        except UnreadableError as error:
             return error
 
     with ThreadPoolExecutor() as pool:
@@ -162,6 +165,10 @@ def _notable(track: Assigned, rules: SourceRules, measurement: Measurement, samp
             f"{track.name}: its mixture is not the sum of its stems (the difference is at "
             f"{measurement.mixture_error_db:.0f} dB of it). Training uses the sum, evaluation the file."
         )
+    for source, files in zip(rules.sources, track.files, strict=True):
+        names = [path.with_suffix("") for path in files]
+        if len(set(names)) < len(names):
+            notes.append(f"{track.name}: {source} is the sum of {', '.join(path.name for path in files)}.")
     return notes
 
 

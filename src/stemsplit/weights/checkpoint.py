@@ -85,7 +85,8 @@ def write_checkpoint(path: Path, network: HTDemucs, dtype: torch.dtype = torch.f
         save_published(temporary, CLASS_NAME, arguments_from_config(network.config), tensors)
         os.replace(temporary, path)  # noqa: PTH105 (replaces on every system)
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be written: {error}.") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CheckpointError(f"{path} cannot be written: {reason}.") from error
     finally:
         temporary.unlink(missing_ok=True)
 

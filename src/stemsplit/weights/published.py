@@ -9,6 +9,8 @@ Nothing in such a file is executable. Which arguments and tensors make a network
 """
 
 import json
+import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
@@ -23,6 +25,9 @@ from stemsplit.weights.stored import StoredNetwork, StoredTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_LENGTH_BYTES = 8  # in which the length of the header stands, before it
+_SYSTEM_ERROR = re.compile(r"os error (\d+)")
 
 
 @contextmanager
@@ -63,7 +68,21 @@ def save_published(path: Path, class_name: str, arguments: Mapping[str, object],
     try:
         save_file(tensors, path, metadata=metadata)
     except SafetensorError as error:  # how the library reports a full disk or a missing folder
-        raise OSError(str(error)) from error
+        number = int(match[1]) if (match := _SYSTEM_ERROR.search(str(error))) else 0
+        raise OSError(number, os.strerror(number) if number else str(error)) from error
+    _sort_metadata(path)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Put the metadata in order, which the library leaves to chance: one network has one hash."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        header: dict[str, dict[str, object]] = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        assert len(text) <= length, "the same content, in another order"
+        file.seek(_LENGTH_BYTES)
+        file.write(text.ljust(length))
 
 
 def _metadata(metadata: Mapping[str, str], key: str) -> str:
