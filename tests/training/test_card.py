@@ -10,7 +10,11 @@ from stemsplit.training.recipe_file import read_recipe
 
 
 def _epoch(number: int, sdr: dict[str, float | None]) -> dict[str, Any]:
-    return {"epoch": number, "best": "plain", "valid": {"plain": {"loss": 0.1, "sdr": sdr}}}
+    return {
+        "epoch": number,
+        "best": "plain",
+        "valid": {"plain": {"loss": 0.1, "sdr": sdr, "gain_sdr": dict.fromkeys(sdr, 0.5)}},
+    }
 
 
 ORIGIN: dict[str, Any] = {
@@ -34,11 +38,11 @@ def test_a_card_has_data_recipe_scores_and_how_to_publish() -> None:
     card = model_card(Path("runs/mine"), recipe, ORIGIN, [best])
     for text in (
         "# mine\n",
-        "| drums | 1.23 | 7 | plain | 0.1000 |",
+        "| drums | 1.23 | 0.50 | 7 | plain | 0.1000 |",
         "| bass | silent |",
         "On 1 song that validated",
         "Songs from one and two (drawn 2 times as often).",
-        "| train | 9 | 0.50 | 0.25 | 0.12 | 1.00 |",
+        "| train | 9 | 0:30:00 | 0:15:00 | 0:07:30 | 1:00:00 |",
         "From htdemucs (cbc8a9b1), heads: kick from drums.",
         "Segments of 7.8 s, 32 per step, adam at 0.0003.",
         "hf upload USER/Demucs-mine runs/mine . --exclude '*/*'",
@@ -51,6 +55,6 @@ def test_a_card_of_a_bag_has_a_row_for_each_network() -> None:
     bests = [_epoch(1, {"drums": 1.0}), _epoch(2, {"vocals": 2.0})]
     card = model_card(Path("runs/bag"), read_recipe("htdemucs-ft"), ORIGIN | {"init": None}, bests)
     assert "2 networks" in card
-    assert "| drums | 1.00 | 1 |" in card
-    assert "| vocals | 2.00 | 2 |" in card
+    assert "| drums | 1.00 | 0.50 | 1 |" in card
+    assert "| vocals | 2.00 | 0.50 | 2 |" in card
     assert "From fresh weights." in card

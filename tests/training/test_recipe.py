@@ -138,6 +138,7 @@ def test_a_circle_of_files_ends(tmp_path: Path) -> None:
         (["learning_rate=nan"], "must be a number"),
         (["excerpt_seconds=inf"], "must be a number"),
         (["nowhere.key=1"], "unknown"),
+        (["epoch=3"], "Did you mean epochs"),
     ],
 )
 def test_mistakes_are_told(settings: list[str], mentions: str) -> None:

@@ -57,6 +57,7 @@ class Assigned:
     Attributes:
         name: of the song.
         files: by source, in the order of the rules; none is silence.
+        taken_in: stems of other names that are added to a source.
         mixture: the song itself, if it is there.
         split: of the folder it was found in.
         missing: sources that must be there and are not.
@@ -70,6 +71,7 @@ class Assigned:
     missing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     rest: tuple[Path, ...] = ()
+    taken_in: tuple[str, ...] = ()
 
 
 def assign(track: Multitrack, rules: SourceRules) -> Assigned:
@@ -77,15 +79,19 @@ def assign(track: Multitrack, rules: SourceRules) -> Assigned:
     files: dict[str, tuple[Path, ...]] = dict.fromkeys(rules.sources, ())
     by_name = {source.lower(): source for source in rules.sources}
     unknown: dict[str, tuple[Path, ...]] = {}
+    taken_in: tuple[str, ...] = ()
     for stem, paths in track.files.items():
         source = by_name.get(stem, rules.rest_source)
         if source is None:
             unknown[stem] = paths
         else:
             files[source] += paths
+            taken_in += (stem,) if stem not in by_name else ()
     absent = () if track.is_sparse else tuple(source for source, paths in files.items() if not paths)
     rest = tuple(path for paths in unknown.values() for path in paths)
-    return Assigned(track.name, tuple(files.values()), track.mixture, track.split, absent, tuple(unknown), rest)
+    return Assigned(
+        track.name, tuple(files.values()), track.mixture, track.split, absent, tuple(unknown), rest, taken_in
+    )
 
 
 def is_skipped(track: Assigned, rules: SourceRules) -> bool:
@@ -100,11 +106,16 @@ def problems_of(track: Assigned, rules: SourceRules) -> list[str]:
         verb = "is" if len(track.unknown) == 1 else "are"
         problems.append(
             f"{track.name}: {', '.join(track.unknown)} {verb} none of {', '.join(rules.sources)}. Add to one of them "
-            "(--rest SOURCE), learn too (--sources), or take away."
+            f"(--rest SOURCE), learn too (such as --sources {','.join(rules.sources)},{OTHER}), or take away."
         )
     if track.missing and rules.missing == REFUSE:
+        others = track.unknown or track.taken_in
+        if others:
+            remedy = f"It has {', '.join(others)}: rename what is meant (to {track.missing[0]}.wav, say)"
+        else:
+            remedy = "Add the files"
         problems.append(
-            f"{track.name}: has no {', '.join(track.missing)}. Add the files, or take what is not there for silent "
+            f"{track.name}: has no {', '.join(track.missing)}. {remedy}, or take what is not there for silent "
             "(--missing silence) or leave such songs out (--missing skip)."
         )
     elif not any(track.files):

@@ -29,8 +29,10 @@ from stemsplit.audio.resample import resampled
 from stemsplit.errors import DecodeError
 
 SPLITS = ("train", "valid", "test")
-MIXTURES = frozenset({"mixture", "mix"})
-"""What the song itself is called among its stems."""
+MIXTURES = frozenset(
+    {"mixture", "mix", "master", "song", "full", "full mix", "fullmix", "full_mix", "2mix", "stereo mix", "premaster"}
+)
+"""What the song itself may be called among its stems, beside the name of its folder."""
 
 BLOCK_FRAMES = 65_536
 
@@ -154,8 +156,8 @@ def _multitrack(root: Path, folder: Path, split: str | None, files: list[Path], 
     mixture = None
     for path in files:
         name = path.stem.lower()
-        if name in MIXTURES:
-            mixture = mixture or path
+        if name in MIXTURES or (name == folder.name.lower() and len(files) > 1):
+            mixture = mixture if mixture and mixture.stem.lower() == "mixture" else path
         else:
             stems[name] = (*stems.get(name, ()), path)
     for path in folders:

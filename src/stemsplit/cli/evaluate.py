@@ -23,6 +23,9 @@ def evaluate(
     split: Annotated[
         str, typer.Option(metavar="auto|train|valid|test|all", help="auto: songs in test/, else in valid/, else all.")
     ] = "auto",
+    rest: Annotated[
+        str, typer.Option(metavar="SOURCE|refuse", help="Where stems of other names go. auto: to `other`, if there.")
+    ] = "auto",
     overlap: Overlap = 0.25,
     segment: Segment = None,
     batch_size: BatchSize = "auto",
@@ -47,7 +50,9 @@ def evaluate(
             raise UsageError(f"--split must be auto, all, {', '.join(SPLITS)}, not {split!r}.")
         for folder in data:
             if not folder.is_dir():
-                raise UsageError(f"{shown(folder)}: there is no such folder.")
+                raise UsageError(
+                    f"{shown(folder)}: {'is no folder' if folder.exists() else 'there is no such folder'}."
+                )
         separator = Separator.load(
             model,
             device=device,
@@ -58,7 +63,7 @@ def evaluate(
             offline=offline,
             listener=console.listen,
         )
-        songs, notes = _songs(data, separator.sources, split)
+        songs, notes = _songs(data, separator.sources, split, rest)
         for note in notes:
             console.warn(note)
         results, failed = [], 0
@@ -81,14 +86,17 @@ def evaluate(
             raise StemsplitError(f"{failed} of {len(songs)} songs could not be evaluated.")
 
 
-def _songs(folders: list[Path], sources: tuple[str, ...], split: str) -> "tuple[list[Assigned], list[str]]":
+def _songs(folders: list[Path], sources: tuple[str, ...], split: str, rest: str) -> "tuple[list[Assigned], list[str]]":
     """Those to evaluate, and what is good to know about them."""
     from stemsplit.audio.assignment import SourceRules, assign
     from stemsplit.audio.multitrack import find_multitracks
     from stemsplit.evaluation.splits import split_tracks
 
-    rules = SourceRules(tuple(sources), missing="silence")
+    rules = SourceRules(tuple(sources), rest, missing="silence")
     songs = [assign(track, rules) for folder in folders for track in find_multitracks(folder, sources)]
+    notes = []
+    if split == "auto" and not any(song.split for song in songs):
+        notes.append("All songs are scored. If the model was trained on some of them, take --split valid.")
     if split == "auto":
         split = next((name for name in ("test", "valid") if any(song.split == name for song in songs)), "all")
     chosen = songs if split == "all" else split_tracks(songs)[split]
@@ -97,7 +105,9 @@ def _songs(folders: list[Path], sources: tuple[str, ...], split: str) -> "tuple[
             f"There are no songs{'' if split == 'all' else f' in the split {split}'}: {len(songs)} in all."
         )
     absent = [source for row, source in enumerate(sources) if not any(song.files[row] for song in chosen)]
-    return chosen, [f"No song has {', '.join(absent)}; taken as silent, and not scored."] if absent else []
+    if absent:
+        notes.append(f"No song has {', '.join(absent)}; taken as silent, and not scored.")
+    return chosen, notes
 
 
 def _rows(result: "SongResult") -> list[str]:

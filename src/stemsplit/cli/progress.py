@@ -147,10 +147,11 @@ class Bars(Display):
                     self._remove("examining the songs")
             case TrainingStarted(run, done, steps):
                 self._advance(run, done, steps, "steps", done)
-            case StepTrained(run, done):
+            case StepTrained(run, done, loss):
                 self._advance(run, done, None, "steps")
+                self._progress.update(self._tasks[run], loss=f", loss {loss:.3f}")
             case SongValidated(run, done, songs):
-                self._advance(f"validating {run}", done, songs, "songs")
+                self._advance(f"validating {run}", done, songs, "passes")
                 if done == songs:
                     self._remove(f"validating {run}")
         if self._overall is not None:
@@ -230,8 +231,9 @@ class _AmountColumn(ProgressColumn):
         left = "" if seconds_left is None else f", {clock(seconds_left)} left"
         if task.fields["unit"] == "bytes":
             return Text(f"{task.completed / 1e6:.0f}/{task.total / 1e6:.0f} MB{left}")
-        if task.fields["unit"] in ("songs", "steps"):
-            return Text(f"{task.completed:.0f}/{task.total:.0f} {task.fields['unit']}{left}")
+        if task.fields["unit"] in ("songs", "steps", "passes"):
+            amount = f"{task.completed:.0f}/{task.total:.0f} {task.fields['unit']}"
+            return Text(f"{amount}{task.fields.get('loss', '')}{left}")
         pace = f", {speed:.1f}x real time" if speed and task.fields["unit"] == "seconds" else ""
         return Text(f"{clock(task.completed)}/{clock(task.total)}{pace}{left}")
 

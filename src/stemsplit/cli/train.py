@@ -1,6 +1,7 @@
 """`stemsplit train`: songs whose stems are known -> a model of one's own."""
 
 import os
+import shlex
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from stemsplit.cli.console import Console, ProgressMode
 from stemsplit.cli.options import Device, Offline, Quiet, Verbose
 from stemsplit.cli.progress import clock
 from stemsplit.errors import UsageError
+
+_NAMED = 5  # songs that validate
 
 if TYPE_CHECKING:
     from stemsplit.training.run import Prepared, Request
@@ -105,10 +108,10 @@ def train(
                 try:
                     train_now(ready, Surroundings(place, processes, workers, listener, lambda: bool(stopped())))
                 except Interrupted:
-                    console.say("Stopped; the same command goes on from here.")
+                    console.say("Stopped, and saved; the same command goes on from here.")
                     left()
                     raise typer.Exit(128 + (stopped() or signal.SIGTERM)) from None
-            console.say(f"Done. Use it: stemsplit song.mp3 -m {request.output}")
+            console.say(f"Done. Use it: stemsplit song.mp3 -m {shlex.quote(str(request.output))}")
         except ToldElsewhereError as error:
             raise typer.Exit(2 if isinstance(error.__cause__, UsageError) else 1) from None
         left()
@@ -168,7 +171,7 @@ def _folder(text: str) -> "DataFolder":
     except ValueError:
         raise UsageError(f"{text}: the weight of a folder must be a number above 0, not {weight!r}.") from None
     if not Path(path).is_dir():
-        raise UsageError(f"{path}: there is no such folder.")
+        raise UsageError(f"{path}: {'is no folder' if Path(path).exists() else 'there is no such folder'}.")
     return DataFolder(Path(path), share)
 
 
@@ -189,8 +192,17 @@ def _progress(text: str, is_first: bool) -> ProgressMode:
 def _tell(console: Console, ready: "Prepared") -> None:
     """What there is to train with, what is good to know, and what is wrong."""
     survey = ready.survey
+    training = ready.recipe.training
     for line in _table(survey, ready.recipe.data.sources):
         console.say(line)
+    valid = [song.track.name for song in survey.splits["valid"]]
+    if valid:
+        more = f" and {len(valid) - _NAMED} more" if len(valid) > _NAMED else ""
+        console.say(f"These validate: {', '.join(valid[:_NAMED])}{more}.")
+    console.say(
+        f"Recipe {ready.recipe.name}: {training.epochs} epochs of {training.batches_per_epoch or 'as many'} steps of "
+        f"{training.batch_size} excerpts of {float(ready.recipe.segment):g} s."
+    )
     for note in survey.notes:
         console.say(f"note: {note}")
     for problem in survey.problems:

@@ -36,7 +36,7 @@ These songs chose the weights, so that songs never heard are a little harder.
 
 {data}
 
-Hours are those in which a source is heard (above -60 dBFS).
+Of each source, how long it is heard (above -60 dBFS; hours, minutes, seconds).
 
 ## Recipe
 
@@ -75,14 +75,21 @@ def model_card(path: Path, recipe: Recipe, origin: Mapping[str, Any], best: Sequ
         quoted=shlex.quote(str(path)),
         songs=_songs(origin["songs"]["valid"]),
         scores=_table(
-            ["source", "SDR (dB)", "epoch", "weights", "L1 loss of the network"],
+            [
+                "source",
+                "SDR (dB)",
+                "best single gain on the mixture (dB)",
+                "epoch",
+                "weights",
+                "L1 loss of the network",
+            ],
             [row for epoch in best for row in _scores(epoch)],
         ),
         folders=_folders(origin["folders"]),
         data=_table(
-            ["", "songs", *(f"{source} (h)" for source in sources)],
+            ["", "songs", *sources],
             [
-                [split, str(origin["songs"][split]), *(f"{hours:.2f}" for hours in origin["hours"][split])]
+                [split, str(origin["songs"][split]), *(_length(hours) for hours in origin["hours"][split])]
                 for split in SPLITS
             ],
         ),
@@ -100,7 +107,11 @@ def _scores(epoch: Mapping[str, Any]) -> list[list[str]]:
     weights = epoch["best"]
     validation = epoch["valid"][weights]
     loss = f"{validation['loss']:.4f}"
-    return [[source, _decibels(sdr), str(epoch["epoch"]), weights, loss] for source, sdr in validation["sdr"].items()]
+    gain = validation["gain_sdr"]
+    return [
+        [source, _decibels(sdr), _decibels(gain[source]), str(epoch["epoch"]), weights, loss]
+        for source, sdr in validation["sdr"].items()
+    ]
 
 
 def hub_repository(name: str) -> str:
@@ -125,6 +136,11 @@ def _folders(folders: Sequence[tuple[str, float]]) -> str:
 
 def _songs(count: int) -> str:
     return f"{count} {'song' if count == 1 else 'songs'}"
+
+
+def _length(hours: float) -> str:
+    minutes, seconds = divmod(round(3600 * hours), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
 def _listed(names: Sequence[str]) -> str:

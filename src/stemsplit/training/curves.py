@@ -30,8 +30,11 @@ def curves(entries: Sequence[Mapping[str, Any]]) -> bytes:
     best = [entry["valid"][entry["best"]]["sdr"] for entry in entries]
     for source in best[-1]:
         values = [float("nan") if sdr[source] is None else sdr[source] for sdr in best]
-        ratios.plot(epochs, values, label=source, marker=mark)
-    ratios.set_ylabel("validation SDR (dB)")
+        (line,) = ratios.plot(epochs, values, label=source, marker=mark)
+        gain = entries[-1]["valid"][entries[-1]["best"]]["gain_sdr"][source]
+        if gain is not None:
+            ratios.axhline(gain, color=line.get_color(), linestyle=":", linewidth=1)
+    ratios.set_ylabel("validation SDR (dB; dotted: best gain)")
     ratios.set_xlabel("epoch")
     ratios.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (losses, ratios):

@@ -7,6 +7,7 @@ Shapes: S sources, T frames of an excerpt.
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any
 
@@ -22,6 +23,7 @@ from stemsplit.training.recipe import Data
 from stemsplit.training.survey import Song
 
 _MOST_WORKERS = 8
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _AHEAD_STEPS = 2  # of excerpts that wait to be trained on
 
 Stems = NDArray[np.float32]
@@ -146,9 +148,9 @@ class Batches:
             ahead = -(-_AHEAD_STEPS * share // count)
             options = {"multiprocessing_context": "spawn", "prefetch_factor": ahead, "worker_init_fn": _ready_worker}
         # Arrays, not tensors: these would go through shared memory, of which containers have little.
-        self._items = iter(
-            DataLoader(excerpts, batch_size=None, sampler=order, num_workers=count, collate_fn=_same, **options)
-        )
+        loader = DataLoader(excerpts, batch_size=None, sampler=order, num_workers=count, collate_fn=_same, **options)
+        with _signals_held():
+            self._items: Iterator[Any] = iter(loader)
 
     def __next__(self) -> Tensor:
         """
@@ -175,6 +177,10 @@ class Batches:
                 raise item
         return torch.from_numpy(np.stack(items))
 
+    def close(self) -> None:
+        """End the workers."""
+        self._items = iter(())
+
 
 def _workers() -> int:
     """As many as there are cores for each of the processes that torchrun has started on this machine."""
@@ -187,5 +193,18 @@ def _same(item: Any) -> Any:
 
 
 def _ready_worker(number: int) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):  # are the trainer's matter, which then ends its workers
+    for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """What is started within it never hears of Ctrl-C: that is the trainer's matter, which then ends its workers."""
+    if not hasattr(signal, "pthread_sigmask"):  # as on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

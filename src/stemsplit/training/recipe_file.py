@@ -116,13 +116,15 @@ def _setting(text: str) -> tuple[str, str, Any]:
     if not equals or not key:
         raise UsageError(f"--set {text}: write key=value, such as batch_size=8.")
     section, dot, name = key.rpartition(".")
-    homes = [home for home, kind in _SECTIONS.items() if any(entry.name == name for entry in fields(kind))]
+    # `epoch` alone is rather meant for `epochs` than for the averages of that name.
+    plain = {home: kind for home, kind in _SECTIONS.items() if dot or kind is not Averages}
+    homes = [home for home, kind in plain.items() if any(entry.name == name for entry in fields(kind))]
     if dot and section not in (*_SECTIONS, "loss"):
         raise UsageError(_unknown("--set", key, [*_SECTIONS, "loss"]))
     if not dot and len(homes) > 1:
         raise UsageError(f"--set {text}: {key} is in {' and '.join(homes)}. Write {homes[0]}.{key}.")
     if not dot and not homes:
-        known = [entry.name for kind in _SECTIONS.values() for entry in fields(kind)]
+        known = [entry.name for kind in plain.values() for entry in fields(kind)]
         raise UsageError(_unknown("--set", key, known))
     return section or homes[0], name, _value(given)
 

@@ -13,7 +13,7 @@ from typing import Any
 from stemsplit.audio.assignment import SourceRules
 from stemsplit.audio.faults import reason, shown
 from stemsplit.errors import OutputError, UsageError
-from stemsplit.events import Listener, ignore
+from stemsplit.events import Listener, Warned, ignore
 from stemsplit.separation.selection import is_reserved
 from stemsplit.training.card import model_card
 from stemsplit.training.dataset import Excerpts
@@ -106,6 +106,13 @@ def prepared(request: Request, processes: Processes, listener: Listener = ignore
     elif request.heads:
         raise UsageError("--init-head needs a model to take the head from: --init MODEL.")
     processes.from_first(lambda: _check_shares(recipe, processes))
+    if recipe.training.per_source and start is None:
+        listener(
+            Warned(f"{recipe.name} is meant for trained weights (such as --init htdemucs_ft), and starts from none.")
+        )
+    for folder in request.folders:
+        if request.output.resolve().is_relative_to(folder.path.resolve()):
+            raise UsageError(f"{shown(request.output)}: is in {shown(folder.path)}, where nothing is written. Use -o.")
     if recipe.augment.repitch:
         check_torchaudio()
     found = processes.from_first(lambda: survey(request.folders, request.rules, recipe.network.sample_rate, listener))
@@ -172,7 +179,8 @@ def _one_run(ready: Prepared, recipe: Recipe, path: Path, surroundings: Surround
     try:
         network = starting_network(recipe, ready.start, source)
         with company():
-            Trainer(folder, recipe, ready.survey, network, ready.origin, surroundings).run()
+            name = path.resolve().name if source is None else f"{path.resolve().parent.name}/{source}"
+            Trainer(name, folder, recipe, ready.survey, network, ready.origin, surroundings).run()
     finally:
         if folder is not None:
             folder.close()

@@ -10,6 +10,7 @@ A run's folder: what is in it, whose it is, and its model, which is whole at any
 
 import json
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -169,8 +170,8 @@ class RunFolder:
             other.append("the model to start from")
         if other:
             raise UsageError(
-                f"{shown(self.path)}: holds a run that differs in {', '.join(other)}. Choose another folder with -o, "
-                "or train as before to go on."
+                f"{shown(self.path)}: holds a run that differs in {', '.join(other)}. Train as before to go on, or "
+                f"choose another folder, where --init {shlex.quote(str(self.path))} starts from what this has learnt."
             )
 
 

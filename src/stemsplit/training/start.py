@@ -139,9 +139,11 @@ def _head(source: str, heads: Mapping[str, str], bag: Bag) -> str:
     """The source of the model whose head another one takes."""
     head = heads.get(source, source)
     if head not in bag.sources:
-        wanted = f"--init-head {source}={bag.sources[0]}" if head == source else f"one of {', '.join(bag.sources)}"
-        raise UsageError(
-            f"{bag.name} has no {head} to start {source} from: it has {', '.join(bag.sources)}. Write {wanted}, or "
-            "whatever is nearest."
-        )
+        known = ", ".join(bag.sources)
+        if head == source:
+            raise UsageError(
+                f"{bag.name} has no {source} to start from: it has {known}. Name the nearest one, such as "
+                f"--init-head {source}={bag.sources[0]}."
+            )
+        raise UsageError(f"--init-head {source}={head}: {bag.name} has no {head}; it has {known}.")
     return head

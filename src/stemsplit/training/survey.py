@@ -133,7 +133,7 @@ def _wrong(track: Assigned, rules: SourceRules, measurement: Measurement) -> lis
     problems = []
     for source, seconds in zip(rules.sources, measurement.seconds, strict=True):
         if 0 < seconds < _SHORTEST_SECONDS:
-            problems.append(f"{track.name}: {source} is {seconds:.4f} s long. Export it again, or take it away.")
+            problems.append(f"{track.name}: {source} is {seconds:.2g} s long. Export it again, or take it away.")
     if not measurement.std:
         problems.append(f"{track.name}: is silent from its start to its end. Take it away.")
     problems += [f"{track.name}: {fault}" for fault in measurement.faults]
@@ -142,6 +142,10 @@ def _wrong(track: Assigned, rules: SourceRules, measurement: Measurement) -> lis
 
 def _notable(track: Assigned, rules: SourceRules, measurement: Measurement, sample_rate: int) -> list[str]:
     notes = []
+    if track.mixture is not None and track.mixture.stem.lower() != "mixture":
+        notes.append(f"{track.name}: {track.mixture.name} is taken for the mixture, and for no stem.")
+    if track.taken_in:
+        notes.append(f"{track.name}: {rules.rest_source} takes in {', '.join(track.taken_in)}.")
     present = [seconds for seconds in measurement.seconds if seconds]
     if present and max(present) - min(present) > 1 / 100:
         notes.append(
@@ -166,7 +170,7 @@ def _notable(track: Assigned, rules: SourceRules, measurement: Measurement, samp
             f"{measurement.mixture_error_db:.0f} dB of it). Training uses the sum, evaluation the file."
         )
     for source, files in zip(rules.sources, track.files, strict=True):
-        names = [path.with_suffix("") for path in files]
+        names = [path.with_suffix("").as_posix().lower() for path in files]
         if len(set(names)) < len(names):
             notes.append(f"{track.name}: {source} is the sum of {', '.join(path.name for path in files)}.")
     return notes
@@ -175,8 +179,9 @@ def _notable(track: Assigned, rules: SourceRules, measurement: Measurement, samp
 def _lacking(splits: dict[str, list[Song]], rules: SourceRules) -> list[str]:
     """What cannot be learnt or validated for want of songs."""
     if not splits["train"]:
-        only = " The only one validates." if splits["valid"] else ""
-        return [f"There is no song to train with.{only} Add songs, in folders of their own."]
+        if splits["valid"]:
+            return ["There is one song only, and it takes two: one to train with, one that validates. Add songs."]
+        return ["There is no song to train with. Add songs, in folders of their own."]
     if not splits["valid"]:
         return ["There is no song to validate with. Add some, or move some into a folder called valid."]
     return [

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stemsplit.errors import ModelError, UsageError
+from stemsplit.errors import ModelError, StemsplitError, UsageError
 from stemsplit.events import EpochEnded, Listener, SongValidated, StepTrained, TrainingEnded, TrainingStarted
 from stemsplit.model.htdemucs import HTDemucs
 from stemsplit.training.augment import Draws, augmented
@@ -68,6 +68,7 @@ class Trainer:
     A run under way.
 
     Args:
+        name: what it is called where it is talked about.
         folder: where it lives; in the first process only.
         recipe: what to compute.
         survey: the songs.
@@ -78,6 +79,7 @@ class Trainer:
 
     def __init__(
         self,
+        name: str,
         folder: RunFolder | None,
         recipe: Recipe,
         survey: Survey,
@@ -85,6 +87,7 @@ class Trainer:
         origin: Mapping[str, Any],
         surroundings: Surroundings,
     ) -> None:
+        self._name = name
         self._folder = folder
         self._recipe = recipe
         self._survey = survey
@@ -114,9 +117,9 @@ class Trainer:
             StemsplitError: where something cannot be written.
         """
         state, around = self._state, self._around
-        around.listener(TrainingStarted(self._recipe.name, state.step, self._steps, self._epoch_steps))
+        around.listener(TrainingStarted(self._name, state.step, self._steps, self._epoch_steps))
         if state.epochs == self._recipe.training.epochs:
-            around.listener(TrainingEnded(self._recipe.name))
+            around.listener(TrainingEnded(self._name))
             return
         board = journal = None
         if self._folder is not None:
@@ -127,17 +130,25 @@ class Trainer:
         finally:
             if board is not None:
                 board.close()
-        around.listener(TrainingEnded(self._recipe.name))
+        around.listener(TrainingEnded(self._name))
 
     def _run(self, board: Board | None, journal: Journal | None) -> None:
-        state, around = self._state, self._around
+        state = self._state
         if state.step // self._epoch_steps > state.epochs:  # what was ended while it validated
             self._end_epoch(board, journal)
-        batches = self._batches() if state.step < self._steps else None
+        if state.step < self._steps:
+            batches = self._batches()
+            try:
+                self._learn(batches, board, journal)
+            finally:
+                batches.close()
+
+    def _learn(self, batches: Batches, board: Board | None, journal: Journal | None) -> None:
+        state, around = self._state, self._around
         self._saved = self._began = time.monotonic()
-        while batches is not None and state.step < self._steps:
+        while state.step < self._steps:
             loss = self._step(batches)
-            around.listener(StepTrained(self._recipe.name, state.step, loss))
+            around.listener(StepTrained(self._name, state.step, loss))
             if board is not None and state.step % _BOARD_STEPS == 0:
                 board.figures({"loss/step": loss}, state.step)
             if state.step % self._epoch_steps == 0:
@@ -165,7 +176,11 @@ class Trainer:
 
     def _step(self, batches: Batches) -> float:
         began = time.monotonic()
-        excerpts = next(batches)
+        try:
+            excerpts = next(batches)
+        except StemsplitError:
+            self._save()
+            raise
         self._waited += time.monotonic() - began
         sources = self._augmented(excerpts)
         seed = _seed(self._recipe.training.seed, self._state.step, 1 + self._around.processes.rank)
@@ -221,16 +236,14 @@ class Trainer:
         state.epochs, state.loss_sum = epoch, 0.0
         self._save()
         self._began, self._waited = time.monotonic(), 0.0
-        self._around.listener(
-            EpochEnded(recipe.name, epoch, train_loss, validation.loss, best, validation.sdr, is_best)
-        )
+        self._around.listener(EpochEnded(self._name, epoch, train_loss, validation.loss, best, validation.sdr, is_best))
 
     def _validated(self, candidates: Mapping[str, Weights]) -> dict[str, Validation]:
         around, songs = self._around, self._survey.splits["valid"]
         total = len(candidates) * len(songs[around.processes.rank :: around.processes.count])
 
         def on_song(done: int) -> None:
-            around.listener(SongValidated(self._recipe.name, done, total))
+            around.listener(SongValidated(self._name, done, total))
             if around.processes.count == 1 and around.is_asked_to_stop():
                 raise Interrupted
 
@@ -303,7 +316,7 @@ def steps_per_epoch(recipe: Recipe, excerpts: int) -> int:
     if excerpts < batch_size:
         raise UsageError(
             f"The songs to train with have {excerpts} excerpts, and a batch needs {batch_size}. Add songs, or make "
-            "batches smaller (--set batch_size=...) or excerpts shorter (--set excerpt_seconds=...)."
+            f"batches smaller (--set batch_size={max(1, excerpts)}) or excerpts shorter (--set excerpt_seconds=...)."
         )
     return recipe.training.batches_per_epoch or excerpts // batch_size
 

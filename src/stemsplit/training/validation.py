@@ -32,15 +32,12 @@ class Validation:
     Attributes:
         loss: the training's, of standardised songs, mean over them.
         sdr: utterance SDR in dB by source that the loss counts, mean over songs; None where it is silent in all.
+        gain_sdr: what the mixture times the best single gain would have.
     """
 
     loss: float
     sdr: dict[str, float | None]
-
-    @property
-    def mean_sdr(self) -> float | None:
-        """Over sources, in dB."""
-        return mean_sdr(list(self.sdr.values()))
+    gain_sdr: dict[str, float | None]
 
 
 def separator_of(config: HTDemucsConfig, weights: Weights, device: str, listener: Listener) -> Separator:
@@ -86,7 +83,7 @@ def validated(
         for number, song in own:
             scores = score(separator, _references(song, config.sample_rate), song.measurement.statistics)
             losses = [error / song.measurement.std for error in scores.l1]
-            results[name].append((number, (losses, scores.sdr)))
+            results[name].append((number, (losses, scores.sdr, scores.gain_sdr)))
             done += 1
             on_song(done)
     shares = processes.gathered(results)
@@ -105,16 +102,15 @@ def _references(song: Song, sample_rate: int) -> Iterator[tuple[Any, Any]]:
 
 def _mean(
     sources: Sequence[str],
-    per_song: Sequence[tuple[Sequence[float], Sequence[float | None]]],
+    per_song: Sequence[tuple[Sequence[float], Sequence[float | None], Sequence[float | None]]],
     loss_weights: Sequence[float],
 ) -> Validation:
+    losses, ratios, gains = zip(*per_song, strict=True)
     total = sum(loss_weights)
-    losses = [
-        sum(loss * weight for loss, weight in zip(losses, loss_weights, strict=True)) / total for losses, _ in per_song
-    ]
-    sdr = {
-        source: mean_sdr([scores[index] for _, scores in per_song])
-        for index, source in enumerate(sources)
-        if loss_weights[index]
-    }
-    return Validation(sum(losses) / len(losses), sdr)
+    weighted = [sum(loss * weight for loss, weight in zip(song, loss_weights, strict=True)) / total for song in losses]
+
+    def means(songs: Sequence[Sequence[float | None]]) -> dict[str, float | None]:
+        counted = [(index, source) for index, source in enumerate(sources) if loss_weights[index]]
+        return {source: mean_sdr([song[index] for song in songs]) for index, source in counted}
+
+    return Validation(sum(weighted) / len(weighted), means(ratios), means(gains))

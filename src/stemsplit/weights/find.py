@@ -92,6 +92,8 @@ def _on_disk(path: Path, catalog: dict[str, CatalogEntry]) -> FoundModel:
     if path.is_dir():
         definitions = sorted(path.glob("*.yaml"))
         if len(definitions) != 1:
+            if not definitions and (path / "recipe.toml").is_file():
+                raise UnknownModelError(f"{path} is a run without a model yet: its first epoch has not ended.")
             have = f"{len(definitions)} ({definitions[0].name}, ...)" if definitions else "none"
             raise UnknownModelError(
                 f"The folder {path} is no model: exactly one *.yaml must describe it, and it has {have}."
