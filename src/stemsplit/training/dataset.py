@@ -6,10 +6,13 @@ Shapes: S sources, T frames of an excerpt.
 
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
-from typing import Any
+from threading import Thread
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -137,7 +140,7 @@ class Order(Sampler[int]):
 
 
 class Batches:
-    """Batches of excerpts, read ahead by workers; an iterator."""
+    """Batches of excerpts, read ahead by workers; a context manager, which ends them."""
 
     def __init__(self, excerpts: Excerpts, order: Order, share: int, workers: int | None = None) -> None:
         self._share = share
@@ -161,25 +164,26 @@ class Batches:
 
         Raises:
             TrackError: for a file that cannot be read any more.
-            StemsplitError: if a worker has died.
         """
-        try:
-            items = [next(self._items) for _ in range(self._share)]
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise StemsplitError(
-                "A process that reads excerpts has died, perhaps for want of memory. Use fewer: --workers 1. The same "
-                "command goes on from the state that was saved last."
-            ) from error
+        items = [next(self._items) for _ in range(self._share)]
         for item in items:
             if isinstance(item, StemsplitError):
                 raise item
         return torch.from_numpy(np.stack(items))
 
-    def close(self) -> None:
-        """End the workers."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the workers. Raises StemsplitError where one has died, which torch tells wherever the trainer is."""
         self._items = iter(())
+        if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+            raise StemsplitError(
+                "A process that reads excerpts has died, perhaps for want of memory. Use fewer: --workers 1. The same "
+                "command goes on from the state that was saved last."
+            ) from error
 
 
 def _workers() -> int:
@@ -193,8 +197,16 @@ def _same(item: Any) -> Any:
 
 
 def _ready_worker(number: int) -> None:
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    for signal_number in _SIGNALS:
+        signal.signal(signal_number, signal.SIG_IGN)
+    Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_without(trainer: int) -> None:
+    """End with the trainer, however it ends: a worker that cannot get rid of what it has read would wait for ever."""
+    while os.getppid() == trainer:
+        time.sleep(1)
+    os._exit(1)
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from stemsplit.errors import OutputError, StemsplitError
 from stemsplit.training.whole_file import whole_file
 
 _SCHEMA = 1
-_TORCH_WRITER = "PytorchStreamWriter"  # in what torch says where the system refuses to write
+# In what torch says where the system refuses to write.
+_REFUSED = ("PytorchStreamWriter", "unexpected pos")
 
 
 @dataclass
@@ -83,7 +84,7 @@ def save_whole(path: Path, content: Any) -> None:
         with whole_file(path) as file:
             torch.save(content, file)
     except (OSError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and _TORCH_WRITER not in str(error):
+        if isinstance(error, RuntimeError) and not any(words in str(error) for words in _REFUSED):
             raise
         cause = error if isinstance(error, OSError) else OSError(errno.ENOSPC, "")
         raise StemsplitError(

@@ -137,11 +137,8 @@ class Trainer:
         if state.step // self._epoch_steps > state.epochs:  # what was ended while it validated
             self._end_epoch(board, journal)
         if state.step < self._steps:
-            batches = self._batches()
-            try:
+            with self._batches() as batches:
                 self._learn(batches, board, journal)
-            finally:
-                batches.close()
 
     def _learn(self, batches: Batches, board: Board | None, journal: Journal | None) -> None:
         state, around = self._state, self._around
