@@ -186,12 +186,14 @@ def test_slips_are_found_before_the_model_is_loaded(words: tuple[str, ...], unlo
     assert stemsplit("evaluate", *words, "-m", unloadable).code == 2
 
 
-def test_a_stem_that_no_source_takes_is_refused(tmp_path: Path) -> None:
+def test_a_stem_that_no_source_takes_is_part_of_the_mixture(tmp_path: Path) -> None:
     model = make_folder(tmp_path / "two", changes=TINY | {"sources": ["drums", "bass"]})
     write_multitrack(Path("songs/one"), song(0), RATE)
-    result = stemsplit("evaluate", "songs", "-m", model)
-    assert result.code == 2
-    assert_one_sentence(result, "other", "vocals")
+    without = stemsplit("evaluate", "songs", "-m", model, "--json").report
+    write_multitrack(Path("songs/one"), song(0), RATE, mixture=True)
+    given = stemsplit("evaluate", "songs", "-m", model, "--json").report
+    for kind in ("sdr", "mixture_sdr", "gain_sdr"):
+        assert without[kind] == pytest.approx(given[kind], abs=0.01)
 
 
 def test_a_model_of_fewer_sources_can_be_scored(tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ import errno
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ import pytest
 from cli.program import PROGRAM, SECONDS, assert_one_sentence, mounted, stems, stemsplit
 from multitracks import write_multitrack
 from signals import noise, write_sound
+from stemsplit.training import run_folder
 from stemsplit.training.recipe_file import read_recipe
 from stemsplit.training.run_folder import RunFolder
 from training_runs import (
@@ -53,7 +57,7 @@ def trained(songs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache of runs"))
         result = train(songs, "-o", run, epochs=EPOCHS, averages__batch="[0.5]")
     assert result.code == 0, result.err
-    assert result.err.splitlines()[-1] == f"Done. Use it: stemsplit song.mp3 -m {run}"
+    assert result.err.splitlines()[-1] == f"Done. Use it: stemsplit song.mp3 -m {shlex.quote(str(run))}"
     return run
 
 
@@ -146,7 +150,7 @@ def test_the_same_command_changes_nothing(run: Path, songs: Path, tmp_path: Path
     before = contents(run)
     code, told = again(songs, run)
     assert (code, contents(run)) == (0, before)
-    assert "smoke: is trained already." in told
+    assert "my run: is trained already." in told
     assert "epoch" not in told
     moved = shutil.copytree(songs, tmp_path / "moved")
     assert again(Path(moved), run)[0] == 0
@@ -307,14 +311,14 @@ def test_the_last_state_survives_a_full_disk(free_kib: int, run: Path, songs: Pa
 
 
 def test_a_disk_that_fills_up_during_the_work_is_no_wrong_usage(songs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_bytes = Path.write_bytes
+    whole_file = run_folder.whole_file
 
-    def full(path: Path, data: bytes) -> int:
-        if "metrics" in path.name and data:
+    def full(path: Path) -> AbstractContextManager[BinaryIO]:
+        if path.name == "curves.png":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return write_bytes(path, data)
+        return whole_file(path)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(run_folder, "whole_file", full)
     assert train(songs, "-o", "run").code == 1
 
 

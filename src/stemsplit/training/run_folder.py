@@ -223,4 +223,4 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _holds_more_than_state(path: Path) -> bool:
     """Whether there is anything but what a run that was killed at its very beginning has left."""
-    return any(entry.name != "state" and not entry.name.startswith(".") for entry in path.iterdir())
+    return any(entry.name != "state" and not entry.match(".recipe.toml.*.tmp") for entry in path.iterdir())
