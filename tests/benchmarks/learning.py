@@ -11,6 +11,7 @@ single gain on the mixture, least squares per song and source. About two minutes
 import argparse
 import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -21,7 +22,7 @@ from stemsplit.audio.multitrack import find_multitracks
 from stemsplit.compute import choose
 from stemsplit.evaluation.evaluate import evaluate_song, overall
 from stemsplit.separation.separator import Separator
-from stemsplit.training.journal import read_metrics
+from stemsplit.training.epoch import read_epochs
 from stemsplit.training.processes import ALONE
 from stemsplit.training.recipe import Augment, Averages, Data, Network, Optimizer, Recipe, Training
 from stemsplit.training.run import Request, prepared, train
@@ -74,13 +75,8 @@ def run(folder: Path, seed: int, remix: bool, steps: int) -> dict[str, Any]:
         "sdr": model,
         "above_gain": {source: model[source] - gain[source] for source in model},  # type: ignore[operator]
         "mixture_sdr": mixture,
-        "epochs": [replace_sdr(entry) for entry in read_metrics(output)],
+        "epochs": [asdict(epoch) for epoch in read_epochs(output)],
     }
-
-
-def replace_sdr(entry: dict[str, Any]) -> dict[str, Any]:
-    best = entry["valid"][entry["best"]]
-    return {"step": entry["step"], "train_loss": entry["train_loss"], "valid_loss": best["loss"], "sdr": best["sdr"]}
 
 
 def _name(remix: bool) -> str:
@@ -97,7 +93,7 @@ def plot(runs: list[dict[str, Any]], path: Path) -> None:
     for entry in runs:
         colour = "tab:blue" if entry["remix"] else "tab:orange"
         steps = [epoch["step"] for epoch in entry["epochs"]]
-        left.plot(steps, [epoch["valid_loss"] for epoch in entry["epochs"]], color=colour)
+        left.plot(steps, [epoch["valid"][epoch["best"]]["loss"] for epoch in entry["epochs"]], color=colour)
         left.plot(steps, [epoch["train_loss"] for epoch in entry["epochs"]], color=colour, linestyle=":", alpha=0.6)
         offset = 0.15 if entry["remix"] else -0.15
         label = _name(entry["remix"]) if entry["seed"] == runs[0]["seed"] else None

@@ -20,6 +20,7 @@ from cli.program import PROGRAM, SECONDS, assert_one_sentence, mounted, stems, s
 from multitracks import write_multitrack
 from signals import noise, write_sound
 from stemsplit.training import run_folder
+from stemsplit.training.origin import Origin
 from stemsplit.training.recipe_file import read_recipe
 from stemsplit.training.run_folder import RunFolder
 from stemsplit.training.whole_file import whole_file
@@ -132,7 +133,7 @@ def test_equal_weights_make_an_equal_file(run: Path, tmp_path: Path) -> None:
 
     (network,) = load_bag(find_model(str(run))).networks
     recipe = read_recipe(str(run / "recipe.toml"))
-    folder = RunFolder.open(tmp_path / "other", recipe, {})
+    folder = RunFolder.open(tmp_path / "other", recipe, Origin("", None, (), {}, {}))
     try:
         names = set()
         for _ in range(12):

@@ -1,28 +1,28 @@
 """The model card tells what a reader needs, and how the model is published."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from stemsplit.training.card import hub_repository, model_card
+from stemsplit.training.epoch import Epoch
+from stemsplit.training.origin import Origin, StartNote
 from stemsplit.training.recipe_file import read_recipe
+from stemsplit.training.validation import Validation
 
 
-def _epoch(number: int, sdr: dict[str, float | None]) -> dict[str, Any]:
-    return {
-        "epoch": number,
-        "best": "plain",
-        "valid": {"plain": {"loss": 0.1, "sdr": sdr, "gain_sdr": dict.fromkeys(sdr, 0.5)}},
-    }
+def _epoch(number: int, sdr: dict[str, float | None]) -> Epoch:
+    return Epoch(number, 10, 0.2, {"plain": Validation(0.1, sdr, dict.fromkeys(sdr, 0.5))}, "plain", True, 1.0, 0.0)
 
 
-ORIGIN: dict[str, Any] = {
-    "init": {"model": "htdemucs", "revision": "cbc8a9b1", "heads": {"kick": "drums"}},
-    "songs": {"train": 9, "valid": 1, "test": 0},
-    "hours": {split: [0.5, 0.25, 0.125, 1.0] for split in ("train", "valid", "test")},
-    "folders": [("one", 1.0), ("two", 2.0)],
-}
+ORIGIN = Origin(
+    data="",
+    start=StartNote("htdemucs", "cbc8a9b1", {"kick": "drums"}),
+    folders=(("one", 1.0), ("two", 2.0)),
+    songs={"train": 9, "valid": 1, "test": 0},
+    hours=dict.fromkeys(("train", "valid", "test"), (0.5, 0.25, 0.125, 1.0)),
+)
 
 
 @pytest.mark.parametrize("name", ["htdemucs", "htdemucs_mine", "htdemucs-mine", "drums", "My run"])
@@ -53,7 +53,7 @@ def test_a_card_has_data_recipe_scores_and_how_to_publish() -> None:
 
 def test_a_card_of_a_bag_has_a_row_for_each_network() -> None:
     bests = [_epoch(1, {"drums": 1.0}), _epoch(2, {"vocals": 2.0})]
-    card = model_card(Path("runs/bag"), read_recipe("htdemucs-ft"), ORIGIN | {"init": None}, bests)
+    card = model_card(Path("runs/bag"), read_recipe("htdemucs-ft"), replace(ORIGIN, start=None), bests)
     assert "2 networks" in card
     assert "| drums | 1.00 | 0.50 | 1 |" in card
     assert "| vocals | 2.00 | 0.50 | 2 |" in card

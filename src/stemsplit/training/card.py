@@ -1,12 +1,13 @@
 """The model card of a run: what it was trained on, how, and how good it is; and how to use and publish it."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from stemsplit.audio.multitrack import SPLITS
+from stemsplit.training.epoch import Epoch
+from stemsplit.training.origin import Origin, StartNote
 from stemsplit.training.recipe import Recipe
 
 # Markdown, with the head that the Hugging Face hub reads.
@@ -55,7 +56,7 @@ Then `stemsplit song.mp3 -m USER/{repository}` uses it anywhere, and so does the
 """
 
 
-def model_card(path: Path, recipe: Recipe, origin: Mapping[str, Any], best: Sequence[Mapping[str, Any]]) -> str:
+def model_card(path: Path, recipe: Recipe, origin: Origin, best: Sequence[Epoch]) -> str:
     """
     The card of a run, or of the runs of several sources.
 
@@ -63,7 +64,7 @@ def model_card(path: Path, recipe: Recipe, origin: Mapping[str, Any], best: Sequ
         path: of the run's folder.
         recipe: of the run.
         origin: of its data and its start, as the folder notes them.
-        best: the epoch's metrics that the network comes from, for each network.
+        best: the epoch that the network comes from, for each network.
     """
     name = path.resolve().name
     sources = recipe.data.sources
@@ -73,7 +74,7 @@ def model_card(path: Path, recipe: Recipe, origin: Mapping[str, Any], best: Sequ
         sources=_listed(sources),
         version=version("stemsplit"),
         quoted=shlex.quote(str(path)),
-        songs=_songs(origin["songs"]["valid"]),
+        songs=_songs(origin.songs["valid"]),
         scores=_table(
             [
                 "source",
@@ -85,15 +86,12 @@ def model_card(path: Path, recipe: Recipe, origin: Mapping[str, Any], best: Sequ
             ],
             [row for epoch in best for row in _scores(epoch)],
         ),
-        folders=_folders(origin["folders"]),
+        folders=_folders(origin.folders),
         data=_table(
             ["", "songs", *sources],
-            [
-                [split, str(origin["songs"][split]), *(_length(hours) for hours in origin["hours"][split])]
-                for split in SPLITS
-            ],
+            [[split, str(origin.songs[split]), *(_length(hours) for hours in origin.hours[split])] for split in SPLITS],
         ),
-        start=_start(origin["init"]),
+        start=_start(origin.start),
         segment=float(recipe.segment),
         batch_size=recipe.training.batch_size,
         optimizer=recipe.optimizer.name,
@@ -102,15 +100,12 @@ def model_card(path: Path, recipe: Recipe, origin: Mapping[str, Any], best: Sequ
     )
 
 
-def _scores(epoch: Mapping[str, Any]) -> list[list[str]]:
+def _scores(epoch: Epoch) -> list[list[str]]:
     """A row for each source of a network, by the metrics of the epoch that it comes from."""
-    weights = epoch["best"]
-    validation = epoch["valid"][weights]
-    loss = f"{validation['loss']:.4f}"
-    gain = validation["gain_sdr"]
+    best = epoch.validation
     return [
-        [source, _decibels(sdr), _decibels(gain[source]), str(epoch["epoch"]), weights, loss]
-        for source, sdr in validation["sdr"].items()
+        [source, _decibels(sdr), _decibels(best.gain_sdr[source]), str(epoch.epoch), epoch.best, f"{best.loss:.4f}"]
+        for source, sdr in best.sdr.items()
     ]
 
 
@@ -122,11 +117,11 @@ def hub_repository(name: str) -> str:
     return f"HTDemucs-{name[len(prefix) + 1 :]}" if name.startswith(f"{prefix}_") else f"Demucs-{name}"
 
 
-def _start(start: Mapping[str, Any] | None) -> str:
+def _start(start: StartNote | None) -> str:
     if start is None:
         return "From fresh weights."
-    heads = ", ".join(f"{new} from {old}" for new, old in start["heads"].items())
-    return f"From {start['model']} ({start['revision']}){f', heads: {heads}' if heads else ''}."
+    heads = ", ".join(f"{new} from {old}" for new, old in start.heads.items())
+    return f"From {start.model} ({start.revision}){f', heads: {heads}' if heads else ''}."
 
 
 def _folders(folders: Sequence[tuple[str, float]]) -> str:

@@ -1,11 +1,12 @@
 """Losses and SDR over the epochs of a run, as a picture. matplotlib is imported here and nowhere else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from io import BytesIO
-from typing import Any
+
+from stemsplit.training.epoch import Epoch
 
 
-def curves(entries: Sequence[Mapping[str, Any]]) -> bytes:
+def curves(epochs: Sequence[Epoch]) -> bytes:
     """
     The metrics of a run's epochs, in order, as a PNG.
 
@@ -19,19 +20,17 @@ def curves(entries: Sequence[Mapping[str, Any]]) -> bytes:
     figure = Figure(figsize=(9, 7), layout="constrained")
     FigureCanvasAgg(figure)
     losses, ratios = figure.subplots(2, 1, sharex=True)
-    epochs = [entry["epoch"] for entry in entries]
-    mark = "." if len(epochs) < 50 else ""
-    losses.plot(epochs, [entry["train_loss"] for entry in entries], label="training", color="black", marker=mark)
-    for name in entries[-1]["valid"]:
-        losses.plot(
-            epochs, [entry["valid"][name]["loss"] for entry in entries], label=f"validation, {name}", marker=mark
-        )
+    numbers = [epoch.epoch for epoch in epochs]
+    mark = "." if len(numbers) < 50 else ""
+    losses.plot(numbers, [epoch.train_loss for epoch in epochs], label="training", color="black", marker=mark)
+    for name in epochs[-1].valid:
+        values = [epoch.valid[name].loss for epoch in epochs]
+        losses.plot(numbers, values, label=f"validation, {name}", marker=mark)
     losses.set_ylabel("L1 loss")
-    best = [entry["valid"][entry["best"]]["sdr"] for entry in entries]
-    for source in best[-1]:
-        values = [float("nan") if sdr[source] is None else sdr[source] for sdr in best]
-        (line,) = ratios.plot(epochs, values, label=source, marker=mark)
-        gain = entries[-1]["valid"][entries[-1]["best"]]["gain_sdr"][source]
+    for source, gain in epochs[-1].validation.gain_sdr.items():
+        found = [epoch.validation.sdr[source] for epoch in epochs]
+        values = [float("nan") if sdr is None else sdr for sdr in found]
+        (line,) = ratios.plot(numbers, values, label=source, marker=mark)
         if gain is not None:
             ratios.axhline(gain, color=line.get_color(), linestyle=":", linewidth=1)
     ratios.set_ylabel("validation SDR (dB; dotted: best gain)")

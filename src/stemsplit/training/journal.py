@@ -1,26 +1,26 @@
 """What a run writes down after every epoch: metrics as JSON lines, curves, figures for TensorBoard."""
 
-import json
-from pathlib import Path
-from typing import Any
-
+from stemsplit.audio.faults import shown
+from stemsplit.errors import StemsplitError
 from stemsplit.events import Listener, Warned
 from stemsplit.training.board import HINT, Board
 from stemsplit.training.curves import curves
+from stemsplit.training.epoch import Epoch, read_epochs
 from stemsplit.training.run_folder import RunFolder
-
-Entry = dict[str, Any]
 
 
 class Journal:
     """
-    The metrics of a run; one entry per epoch.
+    The metrics of a run.
 
     Args:
         folder: of the run.
         board: for figures.
-        epochs: how many are done; entries of later ones, which a killed process has left, are dropped.
+        epochs: how many are done; what a killed process has left of later ones is dropped.
         listener: told once what cannot be drawn.
+
+    Raises:
+        StemsplitError: for metrics that cannot be read.
     """
 
     def __init__(self, folder: RunFolder, board: Board, epochs: int, listener: Listener) -> None:
@@ -28,48 +28,32 @@ class Journal:
         self._board = board
         self._listener = listener
         self._draws = True
-        self.entries = read_metrics(folder.path)[:epochs]
-        self._write()
+        self._path = folder.path / "metrics.jsonl"
+        try:
+            self._epochs = read_epochs(folder.path)[:epochs]
+        except ValueError as error:
+            raise StemsplitError(f"{shown(self._path)}: holds no metrics of a run. Move it away to go on.") from error
 
-    def add(self, entry: Entry) -> None:
+    def add(self, epoch: Epoch) -> None:
         """
         Note an epoch.
 
         Raises:
             StemsplitError: where it cannot be written.
         """
-        self.entries.append(entry)
-        self._write()
-        self._board.figures(_figures(entry), entry["step"])
+        self._epochs.append(epoch)
+        self._folder.write(self._path, "".join(f"{entry.to_json()}\n" for entry in self._epochs))
+        self._board.figures(_figures(epoch), epoch.step)
         if self._draws:
             try:
-                self._folder.write(self._folder.path / "curves.png", curves(self.entries))
+                self._folder.write(self._folder.path / "curves.png", curves(self._epochs))
             except ImportError:
                 self._draws = False
                 self._listener(Warned(f"Without matplotlib no curves are drawn. {HINT}"))
 
-    def _write(self) -> None:
-        lines = [json.dumps(entry) + "\n" for entry in self.entries]
-        self._folder.write(self._folder.path / "metrics.jsonl", "".join(lines))
 
-
-def best_epoch(path: Path) -> Entry:
-    """The entry of the epoch that made the model of a run's folder."""
-    return [entry for entry in read_metrics(path) if entry["is_best"]][-1]
-
-
-def read_metrics(path: Path) -> list[Entry]:
-    """The entries of a run's folder, none if there are none."""
-    try:
-        lines = (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
-    return [json.loads(line) for line in lines]
-
-
-def _figures(entry: Entry) -> dict[str, float]:
-    figures = {"loss/train": entry["train_loss"]}
-    for name, validation in entry["valid"].items():
-        figures[f"loss/valid, {name}"] = validation["loss"]
-    best = entry["valid"][entry["best"]]["sdr"]
-    return figures | {f"sdr/{source}": value for source, value in best.items() if value is not None}
+def _figures(epoch: Epoch) -> dict[str, float]:
+    figures = {"loss/train": epoch.train_loss}
+    figures |= {f"loss/valid/{name}": validation.loss for name, validation in epoch.valid.items()}
+    ratios = epoch.validation.sdr
+    return figures | {f"sdr/{source}": value for source, value in ratios.items() if value is not None}

@@ -1,8 +1,5 @@
 """The best weights of a run as its model, with the card that goes with it, and how it sounds."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from stemsplit.audio.blocks import Block
@@ -10,6 +7,8 @@ from stemsplit.audio.seeking import read_excerpt
 from stemsplit.separation.separator import Separator
 from stemsplit.training.board import Board
 from stemsplit.training.card import model_card
+from stemsplit.training.epoch import Epoch
+from stemsplit.training.origin import Origin
 from stemsplit.training.recipe import Recipe
 from stemsplit.training.run_folder import RunFolder
 from stemsplit.training.survey import Song
@@ -17,9 +16,7 @@ from stemsplit.training.survey import Song
 _HEARD_SECONDS = 10  # of a song, for TensorBoard
 
 
-def publish(
-    folder: RunFolder, separator: Separator, recipe: Recipe, origin: Mapping[str, Any], entry: Mapping[str, Any]
-) -> None:
+def publish(folder: RunFolder, separator: Separator, recipe: Recipe, origin: Origin, epoch: Epoch) -> None:
     """
     Have a run's folder hold these weights.
 
@@ -28,13 +25,13 @@ def publish(
         separator: with the weights.
         recipe: of the run.
         origin: what the card tells of data and start.
-        entry: the metrics of the epoch that the weights come from.
+        epoch: that the weights come from.
 
     Raises:
         CheckpointError, StemsplitError: where something cannot be written.
     """
     folder.publish(separator.bag.networks[0])
-    folder.write(folder.path / "README.md", model_card(folder.path, recipe, origin, [entry]))
+    folder.write(folder.path / "README.md", model_card(folder.path, recipe, origin, [epoch]))
 
 
 def play(board: Board, separator: Separator, song: Song, step: int) -> None:

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from stemsplit.audio.assignment import SourceRules
 from stemsplit.audio.faults import reason, shown
@@ -17,7 +16,8 @@ from stemsplit.events import Listener, Warned, ignore
 from stemsplit.separation.selection import is_reserved
 from stemsplit.training.card import model_card
 from stemsplit.training.dataset import Excerpts
-from stemsplit.training.journal import best_epoch
+from stemsplit.training.epoch import best_epoch, read_epochs
+from stemsplit.training.origin import Origin
 from stemsplit.training.processes import Processes, company
 from stemsplit.training.recipe import Recipe
 from stemsplit.training.repitch import check_torchaudio
@@ -67,17 +67,17 @@ class Prepared:
     survey: Survey
 
     @property
-    def origin(self) -> dict[str, Any]:
+    def origin(self) -> Origin:
         """What decides about the run beside its recipe, and what the model card tells about the data."""
         splits = self.survey.splits
         sources = range(len(self.recipe.data.sources))
-        return {
-            "data": self.survey.fingerprint,
-            "folders": [(folder.path.resolve().name, folder.weight) for folder in self.request.folders],
-            "init": None if self.start is None else self.start.identity,
-            "songs": {split: len(songs) for split, songs in splits.items()},
-            "hours": {split: [round(self.survey.hours(split, source), 4) for source in sources] for split in splits},
-        }
+        return Origin(
+            data=self.survey.fingerprint,
+            start=None if self.start is None else self.start.note,
+            folders=tuple((folder.path.resolve().name, folder.weight) for folder in self.request.folders),
+            songs={split: len(songs) for split, songs in splits.items()},
+            hours={split: tuple(self.survey.hours(split, source) for source in sources) for split in splits},
+        )
 
 
 def prepared(request: Request, processes: Processes, listener: Listener = ignore) -> Prepared:
@@ -100,7 +100,7 @@ def prepared(request: Request, processes: Processes, listener: Listener = ignore
             return load_start(model, request.heads, request.recipe, offline=request.offline, listener=listener)
 
         if processes.count > 1:
-            processes.from_first(lambda: load().identity)  # fetched by one, then read by all
+            processes.from_first(lambda: load().note)  # fetched by one, then read by all
         start = load()
         recipe = adapted(recipe, start, request.network_settings, listener)
     elif request.heads:
@@ -149,7 +149,7 @@ def train(ready: Prepared, surroundings: Surroundings) -> None:
             _one_run(ready, recipe, top / source, surroundings, source)
         if folder is not None:
             _bagged(folder, sources)
-            best = [best_epoch(top / source) for source in sources]
+            best = [best_epoch(read_epochs(top / source)) for source in sources]
             folder.write(top / "README.md", model_card(top, ready.recipe, ready.origin, best))
     finally:
         if folder is not None:

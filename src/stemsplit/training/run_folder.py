@@ -10,6 +10,7 @@ A run's folder: what is in it, whose it is, and its model, which is whole at any
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -21,6 +22,7 @@ from filelock import FileLock, Timeout
 from stemsplit.audio.faults import reason, shown
 from stemsplit.errors import OutputError, StemsplitError, UsageError
 from stemsplit.model.htdemucs import HTDemucs
+from stemsplit.training.origin import Origin
 from stemsplit.training.recipe import Recipe
 from stemsplit.training.recipe_file import read_recipe, to_toml
 from stemsplit.training.whole_file import remove_temporaries, whole_file
@@ -29,6 +31,7 @@ from stemsplit.weights.definition import definition_text, read_definition
 from stemsplit.weights.integrity import sha256_of
 
 _SIGNATURE_DIGITS = 8
+_OWN = re.compile(r"[^/\\\\]+\\.(yaml|safetensors)")  # names of a model's files
 _FREE = {"training.accumulate", "training.checkpointing"}  # what a run may go on with for want of memory
 
 
@@ -40,14 +43,14 @@ class RunFolder:
         self._lock = lock
 
     @classmethod
-    def open(cls, path: Path, recipe: Recipe, origin: Mapping[str, Any]) -> Self:
+    def open(cls, path: Path, recipe: Recipe, origin: Origin) -> Self:
         """
         Make a run's folder, or go on in it.
 
         Args:
             path: the folder.
             recipe: of the run.
-            origin: what else decides about it: the data's fingerprint, and the model that it starts from.
+            origin: what else decides about it.
 
         Raises:
             UsageError: if another run is there, this one is being trained at the moment, or the folder holds
@@ -72,7 +75,7 @@ class RunFolder:
             if is_run:
                 folder._compare(recipe, origin)
             else:
-                folder.write(path / "state" / "origin.json", json.dumps(origin, indent=1) + "\n")
+                folder.write(path / "state" / "origin.json", origin.to_json())
             folder.write(path / "recipe.toml", to_toml(recipe))
         except BaseException:
             folder.close()
@@ -149,25 +152,25 @@ class RunFolder:
         self.write(self.path / "state" / "published.json", json.dumps(sorted(set(names))) + "\n")
 
     def _noted(self) -> list[str]:
-        path = self.path / "state" / "published.json"
-        return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
+        """The model's files; names of anything else, in a note that was tampered with, are passed over."""
+        try:
+            names = json.loads((self.path / "state" / "published.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return []
+        return [name for name in names if isinstance(name, str) and _OWN.fullmatch(name)]
 
     def close(self) -> None:
         """Let other processes have it."""
         self._lock.release()
 
-    def _compare(self, recipe: Recipe, origin: Mapping[str, Any]) -> None:
+    def _compare(self, recipe: Recipe, origin: Origin) -> None:
         """Raises UsageError where the run that is here is another."""
         try:
             there = read_recipe(str(self.path / "recipe.toml"))
-            noted = json.loads((self.path / "state" / "origin.json").read_text(encoding="utf-8"))
+            noted = Origin.from_json((self.path / "state" / "origin.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"{shown(self.path)}: its run cannot be read ({error}). Choose another folder.") from error
-        other = _differences(there, recipe)
-        if noted.get("data") != origin.get("data"):
-            other.append("the data")
-        if noted.get("init") != json.loads(json.dumps(origin.get("init"))):
-            other.append("the model to start from")
+        other = [*_differences(there, recipe), *noted.differences(origin)]
         if other:
             raise UsageError(
                 f"{shown(self.path)}: holds a run that differs in {', '.join(other)}. Train as before to go on, or "

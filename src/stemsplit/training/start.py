@@ -15,6 +15,7 @@ from stemsplit.errors import UsageError
 from stemsplit.events import Listener, Warned, ignore
 from stemsplit.model.config import HTDemucsConfig
 from stemsplit.model.htdemucs import HTDemucs
+from stemsplit.training.origin import StartNote
 from stemsplit.training.recipe import Recipe
 from stemsplit.weights.bag import Bag, find_model, load_bag
 
@@ -36,9 +37,9 @@ class Start:
     heads: Mapping[str, str]
 
     @property
-    def identity(self) -> dict[str, object]:
+    def note(self) -> StartNote:
         """Which one, as the run's folder notes it."""
-        return {"model": self.bag.name, "revision": self.bag.revision, "heads": dict(self.heads)}
+        return StartNote(self.bag.name, self.bag.revision, dict(self.heads))
 
 
 def load_start(

@@ -9,8 +9,8 @@ goes on to the same weights, bit for bit on a CPU.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, NoReturn
+from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -23,8 +23,10 @@ from stemsplit.training.augment import Draws, augmented
 from stemsplit.training.averages import AverageSet, Weights
 from stemsplit.training.board import Board
 from stemsplit.training.dataset import Batches, Excerpts, Order
+from stemsplit.training.epoch import Epoch
 from stemsplit.training.journal import Journal
 from stemsplit.training.learner import Learner, NotFiniteError
+from stemsplit.training.origin import Origin
 from stemsplit.training.processes import Processes
 from stemsplit.training.publication import play, publish
 from stemsplit.training.recipe import Recipe
@@ -84,7 +86,7 @@ class Trainer:
         recipe: Recipe,
         survey: Survey,
         network: HTDemucs,
-        origin: Mapping[str, Any],
+        origin: Origin,
         surroundings: Surroundings,
     ) -> None:
         self._name = name
@@ -213,21 +215,20 @@ class Trainer:
         is_best = state.best_loss is None or validation.loss < state.best_loss
         epoch, train_loss = state.epochs + 1, state.loss_sum / self._epoch_steps
         if self._folder is not None and board is not None and journal is not None:
-            journal.add(
-                {
-                    "epoch": epoch,
-                    "step": state.step,
-                    "train_loss": train_loss,
-                    "valid": {name: asdict(validation) for name, validation in validations.items()},
-                    "best": best,
-                    "is_best": is_best,
-                    "seconds": round(seconds, 2),
-                    "waited_for_data": round(self._waited / max(seconds, 1e-9), 4),
-                }
+            metrics = Epoch(
+                epoch=epoch,
+                step=state.step,
+                train_loss=train_loss,
+                valid=validations,
+                best=best,
+                is_best=is_best,
+                seconds=round(seconds, 2),
+                waited_for_data=round(self._waited / max(seconds, 1e-9), 4),
             )
+            journal.add(metrics)
             if is_best:
                 separator = separator_of(self._config, candidates[best], self._around.device, self._around.listener)
-                publish(self._folder, separator, recipe, self._origin, journal.entries[-1])
+                publish(self._folder, separator, recipe, self._origin, metrics)
                 play(board, separator, self._survey.splits["valid"][0], state.step)
         state.best_loss = validation.loss if is_best else state.best_loss
         state.epochs, state.loss_sum = epoch, 0.0
