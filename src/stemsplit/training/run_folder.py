@@ -31,7 +31,7 @@ from stemsplit.weights.definition import definition_text, read_definition
 from stemsplit.weights.integrity import sha256_of
 
 _SIGNATURE_DIGITS = 8
-_OWN = re.compile(r"[^/\\\\]+\\.(yaml|safetensors)")  # names of a model's files
+_OWN = re.compile(r"[^/\\]+\.(yaml|safetensors)")  # names of a model's files
 _FREE = {"training.accumulate", "training.checkpointing"}  # what a run may go on with for want of memory
 
 
