@@ -278,3 +278,12 @@ def test_a_run_that_ends_in_its_first_epoch_does_not_speak_of_a_state(songs: Pat
     assert "is not finite" in result.err.splitlines()[-1]
     assert not Path("run/state/state.pt").exists()
     assert "state that was saved" not in result.err
+
+
+def test_when_nobody_reads_what_is_said_the_training_goes_on(songs: Path, undisturbed: Path) -> None:
+    running = started(songs, "run", "--workers", "0", "--progress", "plain")
+    assert running.stderr is not None
+    running.stderr.readline()
+    running.stderr.close()
+    assert running.wait(SECONDS) == 0
+    assert_equal_runs(Path("run"), undisturbed)

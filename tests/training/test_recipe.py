@@ -159,3 +159,27 @@ def test_recipes_that_are_not_there(tmp_path: Path) -> None:
 def test_without_repitching_an_excerpt_is_not_cut() -> None:
     assert Recipe(augment=Augment(repitch=0)).segment == 9
     assert Recipe(augment=Augment(repitch=0, shift_seconds=0)).segment == 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "training = 4\n",
+        "[[training]]\n",
+        'name = ["a"]\n',
+        "[training]\nepochs = " + "[" * 5000 + "\n",
+        "[network]\nsample_rate = 999999999999999999999999999999\n",
+        "[network]\nhidden_scale = -1.0\n",
+        "[network]\ndropout = 2\n",
+        f"[optimizer]\nlearning_rate = 1{'0' * 400}\n",
+    ],
+)
+def test_files_that_make_no_sense(text: str, tmp_path: Path) -> None:
+    (tmp_path / "odd.toml").write_text(text)
+    with pytest.raises(UsageError):
+        read_recipe(str(tmp_path / "odd.toml"), ["epochs=1"])
+
+
+def test_a_file_of_windows_notepad(tmp_path: Path) -> None:
+    (tmp_path / "bom.toml").write_bytes(b"\xef\xbb\xbf[training]\r\nepochs = 3\r\n")
+    assert read_recipe(str(tmp_path / "bom.toml")).training.epochs == 3

@@ -38,6 +38,7 @@ BLOCK_FRAMES = 65_536
 
 _SPLIT_NAMES = {"train": "train", "training": "train", "valid": "valid", "validation": "valid", "test": "test"}
 _MOISES = "data.json"
+_MOISES_BYTES = 1_000_000  # more than any has
 # Folders of these names are stems of the song that they lie in; MoisesDB's names among them.
 _STEM_NAMES = frozenset(
     {"drums", "bass", "other", "vocals", "guitar", "piano", "percussion", "wind", "bowed_strings"}
@@ -170,9 +171,12 @@ def _multitrack(root: Path, folder: Path, split: str | None, files: list[Path], 
 
 
 def _is_moises(folder: Path) -> bool:
+    path = folder / _MOISES
     try:
-        content = json.loads((folder / _MOISES).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        if not path.is_file() or path.stat().st_size > _MOISES_BYTES:
+            return False
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(content, dict) and "stems" in content
 

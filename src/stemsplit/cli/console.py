@@ -32,6 +32,14 @@ _UNHEARD = (OSError, ValueError, AttributeError)  # stderr is full, closed or no
 ProgressMode = Literal["auto", "none", "plain", "json"]
 
 
+class _Talk(RichConsole):
+    """stderr: when nobody reads it any more, the work goes on all the same."""
+
+    def on_broken_pipe(self) -> None:
+        """Say no more; rich would end the process."""
+        self.quiet = True
+
+
 class Console:
     """
     Says what happens; a listener for events.
@@ -57,7 +65,7 @@ class Console:
 
     def __init__(self, mode: Mode = "human", progress: ProgressMode = "auto", log: Path | None = None) -> None:
         self.mode = mode
-        self._talk = RichConsole(stderr=True, highlight=False)
+        self._talk = _Talk(stderr=True, highlight=False)
         self._talk.soft_wrap = not self._talk.is_terminal  # wrapped at words for people, whole lines for programs
         self._log = log
         self._logging = threading.Lock()

@@ -93,7 +93,11 @@ def _songs(folders: list[Path], sources: tuple[str, ...], split: str, rest: str)
     from stemsplit.evaluation.splits import split_tracks
 
     rules = SourceRules(tuple(sources), rest, missing="silence")
-    songs = [assign(track, rules) for folder in folders for track in find_multitracks(folder, sources)]
+    tracks = [track for folder in folders for track in find_multitracks(folder, sources)]
+    places = [track.folder.resolve() for track in tracks]
+    if len(set(places)) < len(places):
+        raise UsageError("A song is in two of the folders that are named. Name it once.")
+    songs = [assign(track, rules) for track in tracks]
     notes = []
     if split == "auto" and not any(song.split for song in songs):
         notes.append("All songs are scored. If the model was trained on some of them, take --split valid.")

@@ -149,12 +149,20 @@ def _request(
         folders=[_folder(text) for text in data],
         recipe=read,
         rules=SourceRules(read.data.sources, rest, cast(Missing, missing)),
-        output=output or Path("runs") / read.name,
+        output=output or _default_output(read.name),
         init=init,
         heads=dict(_pair(text) for text in heads or []),
         network_settings=settings_of(given, "network"),
         offline=offline,
     )
+
+
+def _default_output(name: str) -> Path:
+    from stemsplit.weights.definition import is_plain_name
+
+    if not is_plain_name(name):
+        raise UsageError(f"No folder can be called {name!r} as the recipe is. Choose one with -o.")
+    return Path("runs") / name
 
 
 def _folder(text: str) -> "DataFolder":
@@ -164,6 +172,8 @@ def _folder(text: str) -> "DataFolder":
     path, equals, weight = text.rpartition("=")
     if not equals or Path(text).exists():
         path, weight = text, "1"
+    if not path:
+        raise UsageError(f"{text!r}: names no folder.")
     try:
         share = float(weight)
         if not 0 < share < 1e6:
@@ -233,7 +243,8 @@ def _list_recipes() -> None:
 def _asked_to_stop() -> Iterator[Callable[[], int]]:
     """Within it, Ctrl-C and SIGTERM end the step that is under way first; said twice, they act at once."""
     asked: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # the last one not on Windows
+    before = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in names if hasattr(signal, name)}
 
     def note(number: int, frame: FrameType | None) -> None:
         asked.append(number)

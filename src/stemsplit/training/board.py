@@ -30,7 +30,7 @@ class Board:
         self._writer: Any = None
         try:
             from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
+        except Exception:  # whatever a package that does not fit raises
             listener(Warned(f"Without tensorboard nothing is written for it. {HINT}"))
             return
         try:

@@ -48,7 +48,7 @@ Of each source, how long it is heard (above -60 dBFS; hours, minutes, seconds).
 Into a repository of your own on the Hugging Face hub, as its files stand here:
 
 ```sh
-hf upload USER/{repository} {quoted} . --exclude '*/*'
+hf upload {quoted_repository} {quoted} . --exclude '*/*'
 ```
 
 Then `stemsplit song.mp3 -m USER/{repository}` uses it anywhere, and so does the reference implementation
@@ -74,6 +74,7 @@ def model_card(path: Path, recipe: Recipe, origin: Origin, best: Sequence[Epoch]
         sources=_listed(sources),
         version=version("stemsplit"),
         quoted=shlex.quote(str(path)),
+        quoted_repository=shlex.quote(f"USER/{hub_repository(name)}"),
         songs=_songs(origin.songs["valid"]),
         scores=_table(
             [

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
+from multiprocessing import resource_tracker
+from pathlib import Path
 from threading import Thread
 from types import TracebackType
 from typing import Any, Self
@@ -20,13 +22,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from stemsplit.audio.faults import shown
 from stemsplit.audio.seeking import read_excerpt
 from stemsplit.errors import StemsplitError, TrackError
 from stemsplit.training.recipe import Data
 from stemsplit.training.survey import Song
 
 _MOST_WORKERS = 8
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _AHEAD_STEPS = 2  # of excerpts that wait to be trained on
 
 Stems = NDArray[np.float32]
@@ -51,6 +54,7 @@ class Excerpts(Dataset[Stems | TrackError]):
         self._stride = max(1, round(data.stride_seconds * sample_rate))
         self._counts = [1 + max(0, song.measurement.frames - self.frames) // self._stride for song in songs]
         self._ends = list(accumulate(self._counts))
+        self._seen = {path: _state(path) for song in songs for files in song.track.files for path in files}
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -73,8 +77,19 @@ class Excerpts(Dataset[Stems | TrackError]):
     def _stem(self, song: Song, source: int, first: int) -> Stems:
         stem = np.zeros((2, self.frames), np.float32)
         for path in song.track.files[source]:
+            if _state(path) != self._seen[path]:
+                raise TrackError(f"{shown(path)}: is gone or has changed since the training began. Bring it back.")
             stem += read_excerpt(path, first, self.frames, self._sample_rate)
         return stem
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    """By which a file that has changed is known; None where it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def drawn(weights: NDArray[np.float64], count: int, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -215,6 +230,7 @@ def _signals_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # as on Windows
         yield
         return
+    resource_tracker.ensure_running()  # which would be started with the first worker, and let them through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield

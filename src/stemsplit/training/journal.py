@@ -31,8 +31,12 @@ class Journal:
         self._path = folder.path / "metrics.jsonl"
         try:
             self._epochs = read_epochs(folder.path)[:epochs]
-        except ValueError as error:
-            raise StemsplitError(f"{shown(self._path)}: holds no metrics of a run. Move it away to go on.") from error
+        except (OSError, ValueError) as error:
+            raise StemsplitError(
+                f"{shown(self._path)}: holds no metrics of a run. Train into another folder."
+            ) from error
+        if len(self._epochs) < epochs:
+            raise StemsplitError(f"{shown(self._path)}: lacks epochs that were trained. Train into another folder.")
 
     def add(self, epoch: Epoch) -> None:
         """
@@ -46,10 +50,12 @@ class Journal:
         self._board.figures(_figures(epoch), epoch.step)
         if self._draws:
             try:
-                self._folder.write(self._folder.path / "curves.png", curves(self._epochs))
-            except ImportError:
+                picture = curves(self._epochs)
+            except Exception:  # whatever a package that is not there, or does not fit, raises
                 self._draws = False
                 self._listener(Warned(f"Without matplotlib no curves are drawn. {HINT}"))
+            else:
+                self._folder.write(self._folder.path / "curves.png", picture)
 
 
 def _figures(epoch: Epoch) -> dict[str, float]:

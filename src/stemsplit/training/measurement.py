@@ -24,7 +24,7 @@ from stemsplit.audio.blocks import Block
 from stemsplit.audio.faults import reason, shown
 from stemsplit.audio.multitrack import stem_blocks
 from stemsplit.audio.reader import open_audio
-from stemsplit.errors import TrackError
+from stemsplit.errors import DecodeError, TrackError
 from stemsplit.separation.statistics import Statistics
 from stemsplit.training.whole_file import whole_file
 
@@ -33,6 +33,7 @@ _WINDOW_FRAMES = 4096  # about 0.1 s, over which loudness is measured
 _SOUNDING = 1e-3  # root mean square, -60 dBFS
 _RATES = (44_100, 48_000, 88_200, 96_000, 32_000, 22_050, 16_000, 11_025, 8000)
 _RATE_TOLERANCE = 1e-3
+_LEAST_RATE = 1000  # Hz
 _SIMPLE = 4  # ratios of small numbers are as likely to be halves or doubles of a song
 
 
@@ -101,7 +102,7 @@ def measured(track: Assigned, sample_rate: int) -> Measurement:
     try:
         path = _cache_folder() / f"{_key(track, sample_rate)}.json"
     except OSError as error:
-        raise UnreadableError([f"{track.name}: {reason(error)}."]) from error
+        raise UnreadableError([f"{error.filename or track.name}: {reason(error)}."]) from error
     with suppress(OSError, ValueError, TypeError, AttributeError):
         return Measurement.from_json(path.read_text(encoding="utf-8"))
     try:
@@ -120,6 +121,7 @@ def _unreadable(track: Assigned) -> Iterator[str]:
     for path in (path for paths in track.files for path in paths):
         try:
             with open_audio(path) as reader:
+                _check_rate(path, reader.info.sample_rate)
                 for _ in reader.blocks():
                     pass
         except TrackError as error:
@@ -203,9 +205,15 @@ def _lengths(track: Assigned) -> tuple[tuple[float, ...], tuple[int, ...], tuple
                     frames = sum(block.shape[1] for block in reader.blocks())
             rates.add(rate)
             by_path[path] = frames / rate
+            _check_rate(path, rate)
             longest = max(longest, frames / rate)
         seconds.append(longest)
     return tuple(seconds), tuple(sorted(rates)), tuple(_wrong_rates(by_path))
+
+
+def _check_rate(path: Path, rate: int) -> None:
+    if rate < _LEAST_RATE:
+        raise DecodeError(f"{shown(path)}: has a sample rate of {rate} Hz, too low for music. Export it again.")
 
 
 def _wrong_rates(seconds: dict[Path, float]) -> Iterator[str]:

@@ -108,7 +108,7 @@ def joined(device: str) -> tuple[Processes, str]:
     Raises:
         UsageError: for a device that is not here.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if os.environ.get("WORLD_SIZE", "1") == "1":
         return ALONE, choose(device, "fp32", 1).device
     if ":" in device:
         raise UsageError(f"--device {device}: each process has a GPU of its own. Use --device cuda, or leave it out.")
@@ -117,7 +117,10 @@ def joined(device: str) -> tuple[Processes, str]:
     if on_gpu:
         torch.cuda.set_device(device)
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
+        try:
+            distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
+        except ValueError as error:
+            raise UsageError(f"The processes of a training do not meet ({error}). Start them with torchrun.") from error
     return Processes(distributed.get_rank(), distributed.get_world_size()), device
 
 

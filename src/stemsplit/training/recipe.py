@@ -147,11 +147,17 @@ class Recipe:
 
 def _laws(recipe: Recipe) -> list[tuple[bool, str]]:
     """What every recipe obeys, and how to say that it does not."""
-    data, augment, optimizer, training = recipe.data, recipe.augment, recipe.optimizer, recipe.training
+    data, network, augment = recipe.data, recipe.network, recipe.augment
+    optimizer, training = recipe.optimizer, recipe.training
     chances = ("repitch", "swap", "flip", "gain", "remix", "limiter")
     decays = [*recipe.averages.batch, *recipe.averages.epoch]
     frames = recipe.segment * recipe.network.sample_rate
     return [
+        (1000 <= network.sample_rate <= 768_000, "sample_rate must be from 1,000 to 768,000 Hz"),
+        (network.channels <= 1024 and network.bottom_channels <= 8192, "channels or bottom_channels are too many"),
+        (network.transformer_layers <= 64, "transformer_layers must be at most 64"),
+        (0 < network.hidden_scale <= 64, "hidden_scale must be above 0 and at most 64"),
+        (0 <= network.dropout < 1, "dropout must be from 0 to below 1"),
         (0 < data.stride_seconds < 1e6, "stride_seconds must be above 0"),
         (0 < data.excerpt_seconds <= 600, "excerpt_seconds must be above 0 and at most 600"),
         (all(0 <= getattr(augment, name) <= 1 for name in chances), f"{', '.join(chances)} are probabilities, 0 to 1"),

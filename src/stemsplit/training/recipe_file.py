@@ -42,7 +42,12 @@ def read_recipe(name: str, settings: Iterable[str] = ()) -> Recipe:
     """
     path = Path(name)
     table = _tables(name, ())
-    called = str(table.pop("name", path.stem if path.suffix == ".toml" else name))
+    called = table.pop("name", path.stem if path.suffix == ".toml" else name)
+    if not isinstance(called, str) or not called:
+        raise UsageError(f"The recipe {name}: its name must be a word, not {called!r}.")
+    for section, content in table.items():
+        if not isinstance(content, dict):
+            raise UsageError(f"The recipe {name}: {section} must be a section, [{section}].")
     for setting in settings:
         section, key, value = _setting(setting)
         table.setdefault(section, {})[key] = value
@@ -79,11 +84,12 @@ def _presets() -> Any:
 
 def _tables(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     """What a recipe says, laid over what the one says that it extends."""
-    if name in seen:
+    place = str(Path(name).resolve()) if name.endswith(".toml") else name
+    if place in seen:
         raise UsageError(f"The recipe {name} extends itself.")
     try:
         if name.endswith(".toml"):
-            text = Path(name).read_text(encoding="utf-8")
+            text = Path(name).read_text(encoding="utf-8-sig")
         elif name in preset_names():
             text = (_presets() / f"{name}.toml").read_text(encoding="utf-8")
         else:
@@ -93,7 +99,7 @@ def _tables(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
                 f"There is no recipe {name!r}: it is none of {', '.join(preset_names())}, and no file.toml.{hint}"
             )
         table = tomllib.loads(text)
-    except (OSError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+    except (OSError, ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"The recipe {name} cannot be read: {reason}.") from error
     parent = table.pop("extends", None)
@@ -102,7 +108,7 @@ def _tables(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     below = str(parent)
     if below.endswith(".toml") and name.endswith(".toml"):
         below = str(Path(name).parent / below)
-    merged = _tables(below, (*seen, name))
+    merged = _tables(below, (*seen, place))
     merged.pop("name", None)
     for section, content in table.items():
         is_table = isinstance(content, dict) and isinstance(merged.get(section), dict)
@@ -133,7 +139,7 @@ def _value(text: str) -> Any:
     """As TOML reads it, and where that fails as a word."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -160,7 +166,7 @@ def _fitting(what: str, value: Any, example: Any) -> Any:
         return tuple(_fitting(what, part, example[0]) for part in value)
     if isinstance(example, tuple):
         return (_fitting(what, value, example[0]),)
-    if isinstance(example, float) and isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(example, float) and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e300:
         return float(value)
     if type(value) is not type(example) or (isinstance(value, float) and not isfinite(value)):
         kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a word", tuple: "a list"}

@@ -93,6 +93,8 @@ def prepared(request: Request, processes: Processes, listener: Listener = ignore
     reserved = [source for source in recipe.data.sources if is_reserved(source)]
     if reserved:
         raise UsageError(f"--sources: {reserved[0]} is the name of a stem made from sources. Choose another name.")
+    if recipe.training.per_source and "state" in (source.lower() for source in recipe.data.sources):
+        raise UsageError("--sources: where each source has a folder of its own, none can be called state.")
     if request.init is not None:
         model = request.init
 

@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -31,6 +32,7 @@ from stemsplit.weights.definition import definition_text, read_definition
 from stemsplit.weights.integrity import sha256_of
 
 _SIGNATURE_DIGITS = 8
+_LONGEST_NAME = 200  # bytes; disks take 255, with what is added
 _OWN = re.compile(r"[^/\\]+\.(yaml|safetensors)")  # names of a model's files
 _FREE = {"training.accumulate", "training.checkpointing"}  # what a run may go on with for want of memory
 
@@ -144,7 +146,8 @@ class RunFolder:
         self._note([*before, *current])
         self.write(self.path / current[0], definition_text(signatures, weights))
         for name in set(before) - set(current):
-            (self.path / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                (self.path / name).unlink()
         self._note(current)
 
     def _note(self, names: Sequence[str]) -> None:
@@ -155,9 +158,10 @@ class RunFolder:
         """The model's files; names of anything else, in a note that was tampered with, are passed over."""
         try:
             names = json.loads((self.path / "state" / "published.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return []
-        return [name for name in names if isinstance(name, str) and _OWN.fullmatch(name)]
+        is_list = isinstance(names, list)
+        return [name for name in names if isinstance(name, str) and _OWN.fullmatch(name)] if is_list else []
 
     def close(self) -> None:
         """Let other processes have it."""
@@ -168,7 +172,7 @@ class RunFolder:
         try:
             there = read_recipe(str(self.path / "recipe.toml"))
             noted = Origin.from_json((self.path / "state" / "origin.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UsageError(f"{shown(self.path)}: its run cannot be read ({error}). Choose another folder.") from error
         other = [*_differences(there, recipe), *noted.differences(origin)]
         if other:
@@ -183,8 +187,11 @@ def holds_run(path: Path) -> bool:
     Whether a folder holds a run; False where it may hold one.
 
     Raises:
-        UsageError: if it holds something else.
+        UsageError: if it holds something else, or no model could have its name.
     """
+    name = path.resolve().name
+    if not name.isprintable() or len(os.fsencode(name)) > _LONGEST_NAME:
+        raise UsageError(f"{shown(path)}: a model cannot be called so. Choose a shorter or plainer name with -o.")
     if (path / "recipe.toml").is_file() and (path / "state" / "origin.json").is_file():
         return True
     if path.exists() and (not path.is_dir() or _holds_more_than_state(path)):

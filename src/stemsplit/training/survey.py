@@ -122,10 +122,13 @@ def _examined(
         except UnreadableError as error:
             return error
 
-    with ThreadPoolExecutor() as pool:
+    pool = ThreadPoolExecutor()
+    try:
         for done, result in enumerate(pool.map(examine, tracks), 1):
             listener(SongsExamined(done, len(tracks)))
             yield result
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _wrong(track: Assigned, rules: SourceRules, measurement: Measurement) -> list[str]:
@@ -135,7 +138,7 @@ def _wrong(track: Assigned, rules: SourceRules, measurement: Measurement) -> lis
         if 0 < seconds < _SHORTEST_SECONDS:
             problems.append(f"{track.name}: {source} is {seconds:.2g} s long. Export it again, or take it away.")
     if not measurement.std:
-        problems.append(f"{track.name}: is silent from its start to its end. Take it away.")
+        problems.append(f"{track.name}: is silent from its start to its end, or its channels cancel. Take it away.")
     problems += [f"{track.name}: {fault}" for fault in measurement.faults]
     return problems
 

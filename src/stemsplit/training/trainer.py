@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stemsplit.errors import ModelError, StemsplitError, UsageError
+from stemsplit.errors import ModelError, OutputError, StemsplitError, UsageError
 from stemsplit.events import EpochEnded, Listener, SongValidated, StepTrained, TrainingEnded, TrainingStarted
 from stemsplit.model.htdemucs import HTDemucs
 from stemsplit.training.augment import Draws, augmented
@@ -271,11 +271,19 @@ class Trainer:
         if len(set(processes.gathered(state.step))) > 1:
             raise UsageError(f"{path}: not every process finds the run there. Choose a folder that all of them share.")
         if state.step:
-            self._learner.network.load_state_dict(state.network)
-            self._learner.optimizer.load_state_dict(state.optimizer)
-            self._averages.restore(state.averages, self._around.device)
+            try:
+                self._restore(state)
+            except (RuntimeError, TypeError, KeyError, ValueError, AttributeError) as error:
+                raise OutputError(f"{path}: is no state of this run, or damaged. Train into another folder.") from error
         state.network, state.optimizer, state.averages = {}, {}, {}
         return state
+
+    def _restore(self, state: TrainingState) -> None:
+        if not (0 <= state.epochs <= state.step // self._epoch_steps and 0 < state.step <= self._steps):
+            raise ValueError("steps that the run does not have")
+        self._learner.network.load_state_dict(state.network)
+        self._learner.optimizer.load_state_dict(state.optimizer)
+        self._averages.restore(state.averages, self._around.device)
 
     def _save(self) -> None:
         if self._folder is not None:

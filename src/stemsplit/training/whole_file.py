@@ -32,4 +32,5 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 def remove_temporaries(folder: Path) -> None:
     """What processes that were killed have left in a folder that nobody else writes to."""
     for path in folder.glob(f".*{_TEMPORARY}"):
-        path.unlink(missing_ok=True)
+        if path.is_file():
+            path.unlink(missing_ok=True)
