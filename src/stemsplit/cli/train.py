@@ -83,50 +83,69 @@ def train(
         raise UsageError("Name the folder with the songs: stemsplit train DATA. Each song is a folder of stems in it.")
     is_first = os.environ.get("RANK", "0") == "0"
     with Console("human" if is_first and not quiet else "quiet", _progress(progress, is_first), log) as console:
-        from stemsplit.events import ignore
-        from stemsplit.training.processes import ToldElsewhereError, joined, left
-        from stemsplit.training.run import prepared
-        from stemsplit.training.run import train as train_now
-        from stemsplit.training.run_folder import holds_run
-        from stemsplit.training.trainer import Interrupted, Surroundings
+        request = _request(
+            data,
+            recipe,
+            output,
+            settings=set_ or [],
+            sources=sources or [],
+            rest=rest,
+            missing=missing,
+            init=init,
+            heads=init_head or [],
+            offline=offline,
+        )
+        _carry_out(request, console, device=device, workers=workers, check=check, is_first=is_first)
 
-        request = _request(data, recipe, output, set_, sources, rest, missing, init, init_head, offline)
-        listener = console.listen if is_first else ignore
-        processes, place = joined(device)
-        try:
-            if not check:
-                processes.from_first(lambda: holds_run(request.output))
-            ready = prepared(request, processes, listener)
-            if is_first:
-                _tell(console, ready)
-            if check:
-                if not ready.survey.problems:
-                    console.say("All of it can be trained with.")
+
+def _carry_out(
+    request: "Request", console: Console, *, device: str, workers: int | None, check: bool, is_first: bool
+) -> None:
+    """Look at everything, then train."""
+    from stemsplit.events import ignore
+    from stemsplit.training.processes import ToldElsewhereError, joined, left
+    from stemsplit.training.run import prepared
+    from stemsplit.training.run import train as train_now
+    from stemsplit.training.run_folder import holds_run
+    from stemsplit.training.trainer import Interrupted, Surroundings
+
+    listener = console.listen if is_first else ignore
+    processes, place = joined(device)
+    try:
+        if not check:
+            processes.from_first(lambda: holds_run(request.output))
+        ready = prepared(request, processes, listener)
+        if is_first:
+            _tell(console, ready)
+        if check:
+            if not ready.survey.problems:
+                console.say("All of it can be trained with.")
+            left()
+            raise typer.Exit(2 if ready.survey.problems else 0)
+        with _asked_to_stop() as stopped:
+            try:
+                train_now(ready, Surroundings(place, processes, workers, listener, lambda: bool(stopped())))
+            except Interrupted:
+                console.say("Stopped, and saved; the same command goes on from here.")
                 left()
-                raise typer.Exit(2 if ready.survey.problems else 0)
-            with _asked_to_stop() as stopped:
-                try:
-                    train_now(ready, Surroundings(place, processes, workers, listener, lambda: bool(stopped())))
-                except Interrupted:
-                    console.say("Stopped, and saved; the same command goes on from here.")
-                    left()
-                    raise typer.Exit(128 + (stopped() or signal.SIGTERM)) from None
-            console.say(f"Done. Use it: stemsplit song.mp3 -m {shlex.quote(str(request.output))}")
-        except ToldElsewhereError as error:
-            raise typer.Exit(2 if isinstance(error.__cause__, UsageError) else 1) from None
-        left()
+                raise typer.Exit(128 + (stopped() or signal.SIGTERM)) from None
+        console.say(f"Done. Use it: stemsplit song.mp3 -m {shlex.quote(str(request.output))}")
+    except ToldElsewhereError as error:
+        raise typer.Exit(2 if isinstance(error.__cause__, UsageError) else 1) from None
+    left()
 
 
 def _request(
     data: list[str],
     recipe: str,
     output: Path | None,
-    settings: list[str] | None,
-    sources: list[str] | None,
+    *,
+    settings: list[str],
+    sources: list[str],
     rest: str,
     missing: str,
     init: str | None,
-    heads: list[str] | None,
+    heads: list[str],
     offline: bool,
 ) -> "Request":
     from typing import cast
@@ -136,8 +155,8 @@ def _request(
     from stemsplit.training.run import Request
     from stemsplit.weights.definition import check_source_names
 
-    given = list(settings or [])
-    names = [name.strip() for part in sources or [] for name in part.split(",")]
+    given = list(settings)
+    names = [name.strip() for part in sources for name in part.split(",")]
     if names:
         given.append(f"data.sources={','.join(names)}")
     read = read_recipe(recipe, given)
@@ -151,7 +170,7 @@ def _request(
         rules=SourceRules(read.data.sources, rest, cast(Missing, missing)),
         output=output or _default_output(read.name),
         init=init,
-        heads=dict(_pair(text) for text in heads or []),
+        heads=dict(_pair(text) for text in heads),
         network_settings=settings_of(given, "network"),
         offline=offline,
     )

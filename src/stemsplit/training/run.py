@@ -90,11 +90,7 @@ def prepared(request: Request, processes: Processes, listener: Listener = ignore
     """
     recipe = request.recipe
     start = None
-    reserved = [source for source in recipe.data.sources if is_reserved(source)]
-    if reserved:
-        raise UsageError(f"--sources: {reserved[0]} is the name of a stem made from sources. Choose another name.")
-    if recipe.training.per_source and "state" in (source.lower() for source in recipe.data.sources):
-        raise UsageError("--sources: where each source has a folder of its own, none can be called state.")
+    processes.from_first(lambda: _check_request(request))
     if request.init is not None:
         model = request.init
 
@@ -112,9 +108,6 @@ def prepared(request: Request, processes: Processes, listener: Listener = ignore
         listener(
             Warned(f"{recipe.name} is meant for trained weights (such as --init htdemucs_ft), and starts from none.")
         )
-    for folder in request.folders:
-        if request.output.resolve().is_relative_to(folder.path.resolve()):
-            raise UsageError(f"{shown(request.output)}: is in {shown(folder.path)}, where nothing is written. Use -o.")
     if recipe.augment.repitch:
         check_torchaudio()
     found = processes.from_first(lambda: survey(request.folders, request.rules, recipe.network.sample_rate, listener))
@@ -156,6 +149,19 @@ def train(ready: Prepared, surroundings: Surroundings) -> None:
     finally:
         if folder is not None:
             folder.close()
+
+
+def _check_request(request: Request) -> None:
+    """Raises UsageError for names that cannot be used, and a run within the data."""
+    recipe = request.recipe
+    reserved = [source for source in recipe.data.sources if is_reserved(source)]
+    if reserved:
+        raise UsageError(f"--sources: {reserved[0]} is the name of a stem made from sources. Choose another name.")
+    if recipe.training.per_source and "state" in (source.lower() for source in recipe.data.sources):
+        raise UsageError("--sources: where each source has a folder of its own, none can be called state.")
+    for folder in request.folders:
+        if request.output.resolve().is_relative_to(folder.path.resolve()):
+            raise UsageError(f"{shown(request.output)}: is in {shown(folder.path)}, where nothing is written. Use -o.")
 
 
 def _check_shares(recipe: Recipe, processes: Processes) -> None:

@@ -75,26 +75,7 @@ def survey(folders: Sequence[DataFolder], rules: SourceRules, sample_rate: int, 
     Raises:
         DecodeError: for a folder that cannot be searched.
     """
-    problems: list[str] = []
-    notes: list[str] = []
-    found: list[tuple[Assigned, float]] = []
-    known: set[Path] = set()
-    for folder in folders:
-        multitracks = find_multitracks(folder.path, rules.sources)
-        twice = [track.name for track in multitracks if track.folder.resolve() in known]
-        if twice:
-            problems.append(f"{shown(folder.path)}: {twice[0]} is in another folder that is named, too. Name it once.")
-        known |= {track.folder.resolve() for track in multitracks}
-        if not multitracks:
-            problems.append(
-                f"{shown(folder.path)}: holds no songs. Each song is a folder with one audio file per source, such as "
-                f"{rules.sources[0]}.wav."
-            )
-        for track in (assign(track, rules) for track in multitracks):
-            if is_skipped(track, rules):
-                notes.append(f"{track.name}: has no {', '.join(track.missing)}, and is passed over.")
-            else:
-                found.append((track, folder.weight))
+    found, problems, notes = _found(folders, rules)
     songs: dict[Assigned, Song] = {}
     examined = _examined([track for track, _ in found], sample_rate, listener)
     for (track, weight), result in zip(found, examined, strict=True):
@@ -111,6 +92,32 @@ def survey(folders: Sequence[DataFolder], rules: SourceRules, sample_rate: int, 
         problems += _lacking(splits, rules)
     done = {split: tuple(songs) for split, songs in splits.items()}
     return Survey(done, tuple(problems), tuple(_shortened(notes)))
+
+
+def _found(
+    folders: Sequence[DataFolder], rules: SourceRules
+) -> tuple[list[tuple[Assigned, float]], list[str], list[str]]:
+    """All songs that are not passed over, with their weights; problems and notes about what is where."""
+    found, problems, notes = [], [], []
+    known: set[Path] = set()
+    for folder in folders:
+        multitracks = find_multitracks(folder.path, rules.sources)
+        places = {track.folder.resolve() for track in multitracks}
+        if not multitracks:
+            problems.append(
+                f"{shown(folder.path)}: holds no songs. Each song is a folder with one audio file per source, such as "
+                f"{rules.sources[0]}.wav."
+            )
+        if places & known:
+            twice = min(places & known).name
+            problems.append(f"{shown(folder.path)}: {twice} is in another folder that is named, too. Name it once.")
+        known |= places
+        for track in (assign(track, rules) for track in multitracks):
+            if is_skipped(track, rules):
+                notes.append(f"{track.name}: has no {', '.join(track.missing)}, and is passed over.")
+            else:
+                found.append((track, folder.weight))
+    return found, problems, notes
 
 
 def _examined(
