@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from stemsplit.audio.multitrack import Multitrack
 from stemsplit.errors import UsageError
 
-MISSING = ("refuse", "silence", "skip")
 Missing = Literal["refuse", "silence", "skip"]
+MISSING = get_args(Missing)
 REFUSE = "refuse"
 OTHER = "other"
 

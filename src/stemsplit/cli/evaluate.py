@@ -42,17 +42,10 @@ def evaluate(
     Beside the model stand two estimates that need none: the mixture as it is, and the mixture times the best gain.
     """
     with Console("json" if json else "quiet" if quiet else "human") as console:
-        from stemsplit.audio.multitrack import SPLITS
         from stemsplit.evaluation.evaluate import evaluate_song
         from stemsplit.separation.separator import Separator
 
-        if split not in ("auto", "all", *SPLITS):
-            raise UsageError(f"--split must be auto, all, {', '.join(SPLITS)}, not {split!r}.")
-        for folder in data:
-            if not folder.is_dir():
-                raise UsageError(
-                    f"{shown(folder)}: {'is no folder' if folder.exists() else 'there is no such folder'}."
-                )
+        _check(data, split)
         separator = Separator.load(
             model,
             device=device,
@@ -84,6 +77,17 @@ def evaluate(
             console.table(_summary(results))
         if failed:
             raise StemsplitError(f"{failed} of {len(songs)} songs could not be evaluated.")
+
+
+def _check(folders: list[Path], split: str) -> None:
+    """Raises UsageError for words that make no sense, before a model is loaded."""
+    from stemsplit.audio.multitrack import SPLITS
+
+    if split not in ("auto", "all", *SPLITS):
+        raise UsageError(f"--split must be auto, all, {', '.join(SPLITS)}, not {split!r}.")
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{shown(folder)}: {'is no folder' if folder.exists() else 'there is no such folder'}.")
 
 
 def _songs(folders: list[Path], sources: tuple[str, ...], split: str, rest: str) -> "tuple[list[Assigned], list[str]]":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -148,8 +148,6 @@ def _request(
     heads: list[str],
     offline: bool,
 ) -> "Request":
-    from typing import cast
-
     from stemsplit.audio.assignment import Missing, SourceRules
     from stemsplit.training.recipe_file import read_recipe, settings_of
     from stemsplit.training.run import Request
@@ -212,10 +210,9 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _progress(text: str, is_first: bool) -> ProgressMode:
-    modes: dict[str, ProgressMode] = {"auto": "auto", "none": "none", "plain": "plain", "json": "json"}
-    if text not in modes:
+    if text not in get_args(ProgressMode):
         raise UsageError(f"--progress must be auto, none, plain or json, not {text!r}.")
-    return modes[text] if is_first else "none"
+    return cast(ProgressMode, text) if is_first else "none"
 
 
 def _tell(console: Console, ready: "Prepared") -> None:

@@ -56,8 +56,13 @@ def evaluate_song(separator: Separator, song: Assigned) -> SongResult:
     """
     statistics = Statistics.of(mixture for _, mixture in references_of(song, separator.sample_rate))
     scores = score(separator, references_of(song, separator.sample_rate), statistics)
-    named = [dict(zip(separator.sources, values, strict=True)) for values in _all(scores)]
-    return SongResult(song.name, scores.samples / separator.audio_channels / separator.sample_rate, *named)
+    return SongResult(
+        track=song.name,
+        seconds=statistics.frames / separator.sample_rate,
+        sdr=dict(zip(separator.sources, scores.sdr, strict=True)),
+        mixture_sdr=dict(zip(separator.sources, scores.mixture_sdr, strict=True)),
+        gain_sdr=dict(zip(separator.sources, scores.gain_sdr, strict=True)),
+    )
 
 
 def references_of(song: Assigned, sample_rate: int) -> Iterator[tuple[Stems, Block]]:
@@ -107,10 +112,6 @@ class _Waiting:
             mixtures.append(mixture[..., :frames])
             frames -= mixtures[-1].shape[-1]
         return {"references": np.concatenate(stems, axis=-1), "mixture": np.concatenate(mixtures, axis=-1)}
-
-
-def _all(scores: SongScores) -> Sequence[list[float | None]]:
-    return scores.sdr, scores.mixture_sdr, scores.gain_sdr
 
 
 def overall(results: Sequence[SongResult], kind: str = "sdr") -> dict[str, float | None]:

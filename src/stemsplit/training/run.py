@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stemsplit.audio.assignment import SourceRules
 from stemsplit.audio.faults import reason, shown
-from stemsplit.errors import OutputError, UsageError
+from stemsplit.errors import StemsplitError, UsageError
 from stemsplit.events import Listener, Warned, ignore
 from stemsplit.separation.selection import is_reserved
 from stemsplit.training.card import model_card
@@ -97,9 +97,9 @@ def prepared(request: Request, processes: Processes, listener: Listener = ignore
         def load() -> Start:
             return load_start(model, request.heads, request.recipe, offline=request.offline, listener=listener)
 
-        if processes.count > 1:
-            processes.from_first(lambda: load().note)  # fetched by one, then read by all
-        start = load()
+        loaded: list[Start] = []
+        processes.from_first(lambda: loaded.append(load()))  # fetched by one, then read by all
+        start = loaded[0] if loaded else load()
         recipe = adapted(recipe, start, request.network_settings, listener)
     elif request.heads:
         raise UsageError("--init-head needs a model to take the head from: --init MODEL.")
@@ -209,7 +209,7 @@ def _bagged(folder: RunFolder, sources: Sequence[str]) -> None:
         try:
             shutil.copyfile(member, part)
         except OSError as error:
-            raise OutputError(f"{shown(part)}: cannot be written: {reason(error)}.") from error
+            raise StemsplitError(f"{shown(part)}: cannot be written: {reason(error)}.") from error
         folder.take(part, member.name)
     one_hot = [[float(row == column) for column in range(len(sources))] for row in range(len(sources))]
     folder.define([member.stem for member in members], one_hot)

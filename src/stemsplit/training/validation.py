@@ -1,14 +1,13 @@
 """Whole songs through the real `Separator`, by the weights as they are and by every average of them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from stemsplit.audio.multitrack import stem_blocks
 from stemsplit.compute import choose
-from stemsplit.evaluation.evaluate import score
+from stemsplit.evaluation.evaluate import references_of, score
 from stemsplit.evaluation.metrics import mean_sdr
 from stemsplit.events import Listener, ignore
 from stemsplit.model.config import HTDemucsConfig
@@ -81,7 +80,9 @@ def validated(
         separator = separator_of(config, weights, device, listener)
         results[name] = []
         for number, song in own:
-            scores = score(separator, _references(song, config.sample_rate), song.measurement.statistics)
+            # The sum of the stems is what the network has been trained to separate, whatever the song's own mixture is.
+            references = references_of(replace(song.track, mixture=None), config.sample_rate)
+            scores = score(separator, references, song.measurement.statistics)
             losses = [error / song.measurement.std for error in scores.l1]
             results[name].append((number, (losses, scores.sdr, scores.gain_sdr)))
             done += 1
@@ -92,12 +93,6 @@ def validated(
         per_song = [result for _, result in sorted(entry for share in shares for entry in share[name])]
         validations[name] = _mean(config.sources, per_song, loss_weights)
     return validations
-
-
-def _references(song: Song, sample_rate: int) -> Iterator[tuple[Any, Any]]:
-    """True sources and their sum, which is what the network has been trained to separate."""
-    for block in stem_blocks(song.track.files, sample_rate):
-        yield block, block.sum(axis=0)
 
 
 def _mean(
