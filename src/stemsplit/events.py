@@ -94,6 +94,14 @@ class SongsExamined:
 
 
 @dataclass(frozen=True, slots=True)
+class SongsScored:
+    """`done` of `total` pairs of a song and a method are scored."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingStarted:
     """`done` of `total` steps of `run` are there already, `steps_per_epoch` in each epoch."""
 
@@ -162,6 +170,7 @@ Event = (
     | TrackEnded
     | RunPlanned
     | RunEnded
+    | SongsScored
     | TrainingEvent
 )
 Listener = Callable[[Event], None]

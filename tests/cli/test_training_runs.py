@@ -23,7 +23,7 @@ from stemsplit.training import run_folder
 from stemsplit.training.origin import Origin
 from stemsplit.training.recipe_file import read_recipe
 from stemsplit.training.run_folder import RunFolder
-from stemsplit.training.whole_file import whole_file
+from stemsplit.whole_file import whole_file
 from training_runs import (
     RATE,
     assert_equal_states,

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from stemsplit.training import limiter
+from stemsplit.evaluation import limiter
+from stemsplit.evaluation.limiter import limited
 from stemsplit.training.augment import Draws, augmented, flipped, remixed, shifted, swapped
-from stemsplit.training.limiter import limited
 from stemsplit.training.recipe import Augment
 from stemsplit.training.repitch import repitched
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stemsplit.cli import bench, doctor, evaluate, models, separate, train
+from stemsplit.cli import bench, doctor, evaluate, models, quality, separate, train
 from stemsplit.cli.console import Console
 from stemsplit.errors import StemsplitError, UsageError
 
@@ -57,6 +57,7 @@ app = typer.Typer(
 app.command("separate")(separate.separate)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("quality")(quality.quality)
 app.command("models")(models.models)
 app.command("download")(models.download)
 app.command("bench")(bench.bench)

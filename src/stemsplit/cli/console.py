@@ -147,16 +147,17 @@ class Console:
         """One JSON object on a line of stdout, in ASCII: any terminal takes it, and names that are no text survive."""
         self.table([json.dumps(value)])
 
-    def table(self, lines: list[str]) -> None:
+    def table(self, lines: Sequence[str | Text]) -> None:
         """
-        Lines on stdout.
+        Lines on stdout; a `Text` is coloured where that is a terminal.
 
         Raises:
             StemsplitError: when stdout takes no more, as on a full disk; a reader that has gone away is no error.
         """
         try:
-            sys.stdout.write("".join(f"{line}\n" for line in lines))
-            sys.stdout.flush()
+            with self._display.aside():
+                sys.stdout.write("".join(f"{line if isinstance(line, str) else _coloured(line)}\n" for line in lines))
+                sys.stdout.flush()
         except BrokenPipeError:
             raise
         except (OSError, ValueError, AttributeError) as error:  # full, closed, or not there at all
@@ -245,6 +246,14 @@ def _epoch(event: EpochEnded) -> str:
         f"{event.run}: epoch {event.epoch}, loss {event.train_loss:.4f}, validation {event.valid_loss:.4f} "
         f"({event.best}), SDR in dB: {scores or 'all silent'}{mark}"
     )
+
+
+def _coloured(line: Text) -> str:
+    """As stdout takes it."""
+    terminal = RichConsole(file=sys.stdout, highlight=False, soft_wrap=True)
+    with terminal.capture() as capture:
+        terminal.print(line, end="")
+    return capture.get()
 
 
 def _printable(message: str) -> str:

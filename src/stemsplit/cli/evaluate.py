@@ -1,5 +1,7 @@
-"""`stemsplit evaluate`: a model's scores on songs whose stems are known."""
+"""`stemsplit evaluate`: scores of models, and of stems from any tool, on songs whose stems are known."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,139 +9,141 @@ import typer
 
 from stemsplit.audio.faults import shown
 from stemsplit.cli.console import Console
-from stemsplit.cli.options import BatchSize, Device, Model, Offline, Overlap, Precision, Quiet, Segment, Verbose
-from stemsplit.errors import StemsplitError, TrackError, UsageError
+from stemsplit.cli.options import BatchSize, Device, Jobs, Offline, Overlap, Precision, Quiet, Segment, Verbose
+from stemsplit.cli.slips import check_folders
+from stemsplit.errors import StemsplitError, UsageError
 
 if TYPE_CHECKING:
-    from stemsplit.audio.assignment import Assigned
-    from stemsplit.evaluation.evaluate import SongResult
+    from stemsplit.evaluation.run import Evaluation
 
-_KINDS = {"sdr": "model", "gain_sdr": "best gain", "mixture_sdr": "mixture"}
+_DEGRADATIONS = ("limiter", "mp3", "16k")
 
 
 def evaluate(
     data: Annotated[list[Path], typer.Argument(metavar="DATA...", help="Folders with one folder of stems per song.")],
-    model: Model = "htdemucs",
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME|PATH|USER/REPO",
+            help="See `stemsplit models`; several stand side by side (repeatable).",
+        ),
+    ] = None,
+    estimates: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Score stems that any tool has separated: DIR/SONG/vocals.wav (repeatable)."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Where scores go, as JSON, CSV and pictures.")
+    ] = Path("evaluated"),
     split: Annotated[
         str, typer.Option(metavar="auto|train|valid|test|all", help="auto: songs in test/, else in valid/, else all.")
     ] = "auto",
     rest: Annotated[
         str, typer.Option(metavar="SOURCE|refuse", help="Where stems of other names go. auto: to `other`, if there.")
     ] = "auto",
+    bsseval: Annotated[
+        bool, typer.Option("--bsseval", help="BSSEval v4 too (SDR, SIR, ISR, SAR): minutes and 6 GB a song.")
+    ] = False,
+    degrade: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="limiter|mp3|16k", help="Score the songs also limited as loud masters are, as mp3, or at 16 kHz."
+        ),
+    ] = None,
+    listen: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the ten worst excerpts here, to listen to.", show_default=False),
+    ] = None,
+    jobs: Jobs = 1,
     overlap: Overlap = 0.25,
     segment: Segment = None,
     batch_size: BatchSize = "auto",
     device: Device = "auto",
     precision: Precision = "auto",
     offline: Offline = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per song on stdout.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per song and method on stdout.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """
     Separate songs whose stems are known, and tell how near the result comes: utterance SDR in dB.
 
-    Beside the model stand two estimates that need none: the mixture as it is, and the mixture times the best gain.
+    Beside models stand estimates that need none: the mixture as it is, the mixture times the best gain, and the ideal
+    ratio mask. The same command again goes on where it was stopped.
     """
     with Console("json" if json else "quiet" if quiet else "human") as console:
-        from stemsplit.evaluation.evaluate import evaluate_song
+        from stemsplit.evaluation.run import Request, prepared
         from stemsplit.separation.separator import Separator
 
-        _check(data, split)
-        separator = Separator.load(
-            model,
-            device=device,
+        _check(data, estimates or [], split)
+        names = models or ([] if estimates else ["htdemucs"])
+        if len(set(names)) < len(names):
+            raise UsageError("A model is named twice. Name it once.")
+        load = partial(
+            Separator.load,
             precision=precision,
             batch_size=batch_size,
             overlap=overlap,
             segment=segment,
             offline=offline,
-            listener=console.listen,
         )
-        songs, notes = _songs(data, separator.sources, split, rest)
-        for note in notes:
-            console.warn(note)
-        results, failed = [], 0
-        for song in songs:
-            try:
-                with console.busy(song.name):
-                    result = evaluate_song(separator, song)
-            except TrackError as error:
-                console.error(f"{song.name}: {error}", song.name)
-                failed += 1
-                continue
-            results.append(result)
-            if json:
-                console.data(result.to_json())
-            else:
-                console.table(_rows(result))
-        if not json and results:
-            console.table(_summary(results))
-        if failed:
-            raise StemsplitError(f"{failed} of {len(songs)} songs could not be evaluated.")
+        request = Request(
+            folders=data,
+            models={name: partial(load, name) for name in names},
+            output=output,
+            estimates=estimates or [],
+            split=split,
+            rest=rest,
+            degradations=_degradations(degrade or []),
+            with_bsseval=bsseval,
+            listen=listen,
+            jobs=jobs,
+            device=device,
+        )
+        _carry_out(prepared(request, console.listen), console, json=json)
 
 
-def _check(folders: list[Path], split: str) -> None:
+def _carry_out(evaluation: "Evaluation", console: Console, *, json: bool) -> None:
+    """Score, and tell of each song when all of its methods are done."""
+    from stemsplit.cli.scores import song_table, summary_tables, worst_table
+    from stemsplit.evaluation.run import evaluate as evaluate_now
+
+    waiting = {name: set(tasks) for name, tasks in evaluation.by_song()}
+    for task in evaluate_now(evaluation, console.listen):
+        name = task.song.name
+        waiting[name].discard(task)
+        if task in evaluation.failures:
+            method = evaluation.methods[task.method].name
+            console.error(f"{name}, {method}: {evaluation.failures[task]}", name)
+        elif json:
+            console.data(evaluation.results[task].summary())
+        if not waiting[name] and not json:
+            own = [result for result in evaluation.in_order if result.track == name]
+            console.table(song_table(name, own) if own else [])
+    results = evaluation.in_order
+    if results and not json:
+        console.table([*summary_tables(results), *worst_table(evaluation.worst)])
+        console.say(f"Scores are in {shown(evaluation.request.output)}.")
+    failed = {task.song.name for task in evaluation.failures}
+    if failed:
+        raise StemsplitError(f"{len(failed)} of {len(waiting)} songs could not be evaluated.")
+
+
+def _check(folders: Sequence[Path], estimates: Sequence[Path], split: str) -> None:
     """Raises UsageError for words that make no sense, before a model is loaded."""
     from stemsplit.audio.multitrack import SPLITS
 
     if split not in ("auto", "all", *SPLITS):
         raise UsageError(f"--split must be auto, all, {', '.join(SPLITS)}, not {split!r}.")
-    for folder in folders:
-        if not folder.is_dir():
-            raise UsageError(f"{shown(folder)}: {'is no folder' if folder.exists() else 'there is no such folder'}.")
+    check_folders([*folders, *estimates])
 
 
-def _songs(folders: list[Path], sources: tuple[str, ...], split: str, rest: str) -> "tuple[list[Assigned], list[str]]":
-    """Those to evaluate, and what is good to know about them."""
-    from stemsplit.audio.assignment import SourceRules, assign
-    from stemsplit.audio.multitrack import find_multitracks
-    from stemsplit.evaluation.splits import split_tracks
-
-    rules = SourceRules(tuple(sources), rest, missing="silence")
-    tracks = [track for folder in folders for track in find_multitracks(folder, sources)]
-    places = [track.folder.resolve() for track in tracks]
-    if len(set(places)) < len(places):
-        raise UsageError("A song is in two of the folders that are named. Name it once.")
-    songs = [assign(track, rules) for track in tracks]
-    notes = []
-    if split == "auto" and not any(song.split for song in songs):
-        notes.append("All songs are scored. If the model was trained on some of them, take --split valid.")
-    if split == "auto":
-        split = next((name for name in ("test", "valid") if any(song.split == name for song in songs)), "all")
-    chosen = songs if split == "all" else split_tracks(songs)[split]
-    if not chosen:
-        raise UsageError(
-            f"There are no songs{'' if split == 'all' else f' in the split {split}'}: {len(songs)} in all."
-        )
-    absent = [source for row, source in enumerate(sources) if not any(song.files[row] for song in chosen)]
-    if absent:
-        notes.append(f"No song has {', '.join(absent)}; taken as silent, and not scored.")
-    return chosen, notes
-
-
-def _rows(result: "SongResult") -> list[str]:
-    """A song's scores, a line for each estimate."""
-    head = "  ".join(f"{source:>8}" for source in result.sdr)
-    lines = [f"{result.track}", f"  {'':10}{head}"]
-    for kind, name in _KINDS.items():
-        lines.append(f"  {name:10}{'  '.join(_decibels(value) for value in getattr(result, kind).values())}")
-    return lines
-
-
-def _summary(results: "list[SongResult]") -> list[str]:
-    from stemsplit.evaluation.evaluate import overall
-
-    head = "  ".join(f"{source:>8}" for source in [*results[0].sdr, "all"])
-    lines = [
-        "",
-        f"mean of {len(results)} {'song' if len(results) == 1 else 'songs'}, utterance SDR in dB",
-        f"  {'':10}{head}",
-    ]
-    for kind, name in _KINDS.items():
-        lines.append(f"  {name:10}{'  '.join(_decibels(value) for value in overall(results, kind).values())}")
-    return lines
-
-
-def _decibels(value: float | None) -> str:
-    return f"{'silent':>8}" if value is None else f"{value:8.2f}"
+def _degradations(given: Sequence[str]) -> list[str]:
+    """From `--degrade limiter,mp3` and `--degrade limiter --degrade mp3`."""
+    names = list(dict.fromkeys(name.strip() for text in given for name in text.split(",")))
+    for name in names:
+        if name not in _DEGRADATIONS:
+            raise UsageError(f"--degrade must be of {', '.join(_DEGRADATIONS)}, not {name!r}.")
+    return names

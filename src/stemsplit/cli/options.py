@@ -6,6 +6,8 @@ import typer
 
 from stemsplit.cli.console import Console
 
+MAX_JOBS = 60  # more than 63 cannot be waited for on Windows
+
 
 def _batch_size(text: str) -> int | str:
     if text == "auto":
@@ -51,6 +53,7 @@ Precision = Annotated[
         help="auto: fp16 on a GPU, bf16 on a CPU that computes in it natively, else fp32 (the reference).",
     ),
 ]
+Jobs = Annotated[int, typer.Option(metavar="N", min=1, max=MAX_JOBS, help="Processes, for many songs.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Use only model files that are on this machine.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Verbose = Annotated[

@@ -17,6 +17,7 @@ from stemsplit.events import (
     Event,
     RunPlanned,
     SongsExamined,
+    SongsScored,
     SongValidated,
     StepTrained,
     TrackEnded,
@@ -100,6 +101,11 @@ class Display:
         """Show that something of unknown length goes on."""
         yield
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Within it, something else may be written where this draws."""
+        yield
+
 
 class Bars(Display):
     """One bar for all songs, if there are several, and one for each that is on its way."""
@@ -145,6 +151,10 @@ class Bars(Display):
                 self._advance("examining the songs", done, songs, "songs")
                 if done == songs:
                     self._remove("examining the songs")
+            case SongsScored(done, songs):
+                self._advance("scoring", done, songs, "scores")
+                if done == songs:
+                    self._remove("scoring")
             case TrainingStarted(run, done, steps):
                 self._advance(run, done, steps, "steps", done)
             case StepTrained(run, done, loss):
@@ -172,6 +182,17 @@ class Bars(Display):
         finally:
             self._progress.remove_task(task)
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Without bars."""
+        is_drawn = self._progress.live.is_started
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            if is_drawn:
+                self._progress.start()
+
     def _advance(self, name: str, done: float, total: float | None, unit: str, before: float = 0.0) -> None:
         """Move a bar, or begin one; `before`: what of it was done some other time."""
         if name not in self._tasks:
@@ -198,6 +219,9 @@ class Lines(Display):
         if isinstance(event, StepTrained):
             self._last = time.monotonic()
             self._say(f"{event.run}: step {event.done}, loss {event.loss:.4f}")
+        if isinstance(event, SongsScored):
+            self._last = time.monotonic()
+            self._say(f"{event.done} of {event.total} scores")
         if isinstance(event, TrackProgress):
             self._last = time.monotonic()
             left = self._amount.left
@@ -231,7 +255,7 @@ class _AmountColumn(ProgressColumn):
         left = "" if seconds_left is None else f", {clock(seconds_left)} left"
         if task.fields["unit"] == "bytes":
             return Text(f"{task.completed / 1e6:.0f}/{task.total / 1e6:.0f} MB{left}")
-        if task.fields["unit"] in ("songs", "steps", "passes"):
+        if task.fields["unit"] in ("songs", "steps", "passes", "scores"):
             amount = f"{task.completed:.0f}/{task.total:.0f} {task.fields['unit']}"
             return Text(f"{amount}{task.fields.get('loss', '')}{left}")
         pace = f", {speed:.1f}x real time" if speed and task.fields["unit"] == "seconds" else ""

@@ -9,6 +9,7 @@ import typer
 
 from stemsplit.cli.console import Console, Mode
 from stemsplit.cli.options import (
+    MAX_JOBS,
     BatchSize,
     Device,
     Model,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from stemsplit.separation.plan import Shard
 
 _MIN_RATE, _MAX_RATE = 1_000, 768_000  # Hz; beyond these no player follows
-_MAX_JOBS = 60  # more than 63 cannot be waited for on Windows
 _STEMS, _FILES, _MANY = "Which stems", "Files and sound", "Many songs"  # headings of the help
 
 
@@ -196,7 +196,7 @@ def separate(
     ] = False,
     offline: Offline = False,
     jobs: Annotated[
-        int, typer.Option(metavar="N", min=1, max=_MAX_JOBS, help="Processes, for many songs.", rich_help_panel=_MANY)
+        int, typer.Option(metavar="N", min=1, max=MAX_JOBS, help="Processes, for many songs.", rich_help_panel=_MANY)
     ] = 1,
     shard: Annotated[
         str,

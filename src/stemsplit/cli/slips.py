@@ -1,12 +1,27 @@
 """Slips of the keyboard that look like names of songs: told before any work, with what was probably meant."""
 
 from collections.abc import Sequence
-from os.path import exists, isfile  # false, not an error, for names that no disk can have
+from os.path import exists, isdir, isfile  # false, not an error, for names that no disk can have
+from pathlib import Path
 
+from stemsplit.audio.faults import shown
 from stemsplit.errors import UsageError
 
 _USUAL_SOURCES = ("drums", "bass", "other", "vocals", "guitar", "piano")
 _DASHES = ("\N{EN DASH}", "\N{EM DASH}", "\N{MINUS SIGN}")
+
+
+def check_folders(folders: Sequence[Path]) -> None:
+    """
+    See that all are folders.
+
+    Raises:
+        UsageError: for one that is none.
+    """
+    for folder in folders:
+        if not isdir(folder):  # noqa: PTH112
+            what = "is no folder" if exists(folder) else "there is no such folder"  # noqa: PTH110
+            raise UsageError(f"{shown(folder)}: {what}.")
 
 
 def check_words(inputs: Sequence[str], sources: Sequence[str]) -> None:

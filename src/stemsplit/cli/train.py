@@ -14,6 +14,7 @@ import typer
 from stemsplit.cli.console import Console, ProgressMode
 from stemsplit.cli.options import Device, Offline, Quiet, Verbose
 from stemsplit.cli.progress import clock
+from stemsplit.cli.slips import check_folders
 from stemsplit.errors import UsageError
 
 _NAMED = 5  # songs that validate
@@ -60,6 +61,14 @@ def train(
         list[str] | None,
         typer.Option(metavar="NEW=OLD", help="With --init: a new source starts as one the model has, kick=drums."),
     ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Use only the songs that this keep list of `stemsplit quality` names.",
+            show_default=False,
+        ),
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Only tell what is there and what is wrong with it.")] = False,
     device: Device = "auto",
     workers: Annotated[
@@ -94,6 +103,7 @@ def train(
             init=init,
             heads=init_head or [],
             offline=offline,
+            keep=keep,
         )
         _carry_out(request, console, device=device, workers=workers, check=check, is_first=is_first)
 
@@ -147,8 +157,10 @@ def _request(
     init: str | None,
     heads: list[str],
     offline: bool,
+    keep: Path | None,
 ) -> "Request":
     from stemsplit.audio.assignment import Missing, SourceRules
+    from stemsplit.training.keep_list import read_keep_list
     from stemsplit.training.recipe_file import read_recipe, settings_of
     from stemsplit.training.run import Request
     from stemsplit.weights.definition import check_source_names
@@ -171,6 +183,7 @@ def _request(
         heads=dict(_pair(text) for text in heads),
         network_settings=settings_of(given, "network"),
         offline=offline,
+        keep=None if keep is None else read_keep_list(keep),
     )
 
 
@@ -197,8 +210,7 @@ def _folder(text: str) -> "DataFolder":
             raise ValueError
     except ValueError:
         raise UsageError(f"{text}: the weight of a folder must be a number above 0, not {weight!r}.") from None
-    if not Path(path).is_dir():
-        raise UsageError(f"{path}: {'is no folder' if Path(path).exists() else 'there is no such folder'}.")
+    check_folders([Path(path)])
     return DataFolder(Path(path), share)
 
 

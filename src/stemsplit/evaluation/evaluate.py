@@ -1,121 +1,174 @@
 """
-Songs whose stems are known, separated and scored. Nothing holds a whole song.
+One song by one method: its scores. Nothing holds a whole song, unless BSSEval is asked for.
 
-Shapes: S sources, C channels, T frames.
+Shapes: S sources, T frames.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stemsplit.audio.assignment import Assigned
-from stemsplit.audio.blocks import Block
-from stemsplit.audio.multitrack import stem_blocks
-from stemsplit.evaluation.metrics import SongScores, mean_sdr
-from stemsplit.separation.separator import Separator
-from stemsplit.separation.statistics import Statistics
+from stemsplit.evaluation.alignment import Estimated
+from stemsplit.evaluation.bsseval import BssEval, bsseval
+from stemsplit.evaluation.methods import Kind, Method
+from stemsplit.evaluation.metrics import SecondEnergies, SongScores, mean_sdr, sdr_of, utterance_sdr
+from stemsplit.evaluation.songs import Song
+from stemsplit.events import Listener
 
-Stems = NDArray[np.float32]
+_DIGITS, _SECOND_DIGITS = 6, 3  # of decibels that are kept
+_QUIET = 1e-20  # energy per sample, the lowest level that is told
 
 
 @dataclass(frozen=True)
 class SongResult:
     """
-    The scores of one song, by source.
+    The scores of one song by one method.
 
     Attributes:
-        track: its name.
+        track: the song's name.
+        method: its name.
+        kind: of method.
+        degraded: how the song was, if it was.
         seconds: its length.
-        sdr: of the model, in dB; None for a source that is silent in the song.
-        mixture_sdr: of the mixture as the estimate.
-        gain_sdr: of the mixture times the best single gain.
+        sample_rate: Hz, at which it was scored.
+        sdr: utterance SDR in dB by source; None for one that is silent in the song.
+        bsseval: BSSEval v4 by source, if it was asked for; None for a source that it is not defined for.
+        level_by_second: of the true source in dBFS, second by second.
+        sdr_by_second: likewise.
     """
 
     track: str
+    method: str
+    kind: Kind
+    degraded: str | None
     seconds: float
+    sample_rate: int
     sdr: dict[str, float | None]
-    mixture_sdr: dict[str, float | None]
-    gain_sdr: dict[str, float | None]
+    bsseval: dict[str, BssEval | None] | None
+    level_by_second: dict[str, list[float]]
+    sdr_by_second: dict[str, list[float]]
 
     def to_json(self) -> dict[str, Any]:
-        """As `stemsplit evaluate --json` prints it."""
-        return {"schema": 1, **asdict(self)}
+        """All of it."""
+        return asdict(self)
+
+    def summary(self) -> dict[str, Any]:
+        """As `stemsplit evaluate --json` prints it: without the seconds."""
+        table = {"schema": 1, **asdict(self)}
+        del table["level_by_second"], table["sdr_by_second"]
+        return table
+
+    @classmethod
+    def from_json(cls, table: dict[str, Any]) -> Self:
+        """Raises TypeError or AttributeError for what `to_json` has not made."""
+        scores = table["bsseval"]
+        if scores is not None:
+            scores = {source: None if entry is None else BssEval(**entry) for source, entry in scores.items()}
+        return cls(**{**table, "bsseval": scores})
 
 
-def evaluate_song(separator: Separator, song: Assigned) -> SongResult:
+@dataclass(frozen=True)
+class Task:
+    """A song, and the method by its place among all."""
+
+    song: Song
+    method: int
+
+
+@dataclass(frozen=True)
+class Scoring:
     """
-    Separate a song and score what comes out. Its mixture is the file of that name, or else the sum of its stems.
+    Work that can be sent to another process.
+
+    Attributes:
+        methods: all there are.
+        with_bsseval: whether BSSEval is computed too, of songs as they are, which are held in memory for it.
+    """
+
+    methods: Sequence[Method]
+    with_bsseval: bool = False
+
+    def begin(self, device: str, listener: Listener) -> None:
+        """Told once in each process."""
+        for method in self.methods:
+            method.begin(device, listener)
+
+    def __call__(self, task: Task) -> SongResult:
+        """Raises as `evaluate_song`."""
+        with_bsseval = self.with_bsseval and task.song.degraded is None
+        return evaluate_song(self.methods[task.method], task.song, with_bsseval=with_bsseval)
+
+
+def evaluate_song(method: Method, song: Song, *, with_bsseval: bool = False) -> SongResult:
+    """
+    Have a method estimate a song's sources, and score what comes out.
 
     Raises:
         TrackError: for files that cannot be read.
         ModelError: as `Separator.stream`.
     """
-    statistics = Statistics.of(mixture for _, mixture in references_of(song, separator.sample_rate))
-    scores = score(separator, references_of(song, separator.sample_rate), statistics)
+    count = len(method.sources)
+    energies = SecondEnergies(2 * count, method.sample_rate)
+    whole: list[Estimated] = []
+    for part in method.estimates(song):
+        true = part.references.astype(np.float64)
+        energies.add(np.concatenate([true, part.estimates - true]))
+        if with_bsseval:
+            whole.append(part)
+    signal, error = energies.by_second[:count], energies.by_second[count:]
+    samples = energies.samples
+    levels = 10 * np.log10(signal / samples + _QUIET)
+    ratios = [[utterance_sdr(s, e) for s, e in zip(*rows, strict=True)] for rows in zip(signal, error, strict=True)]
+    totals = sdr_of(signal.sum(axis=1), error.sum(axis=1), int(samples.sum()))
     return SongResult(
         track=song.name,
-        seconds=statistics.frames / separator.sample_rate,
-        sdr=dict(zip(separator.sources, scores.sdr, strict=True)),
-        mixture_sdr=dict(zip(separator.sources, scores.mixture_sdr, strict=True)),
-        gain_sdr=dict(zip(separator.sources, scores.gain_sdr, strict=True)),
+        method=method.name,
+        kind=method.kind,
+        degraded=song.degraded,
+        seconds=int(samples.sum()) / 2 / method.sample_rate,
+        sample_rate=method.sample_rate,
+        sdr={s: None if v is None else round(v, _DIGITS) for s, v in zip(method.sources, totals, strict=True)},
+        bsseval=_bsseval(whole, method) if with_bsseval else None,
+        level_by_second=_by_source(method, levels.tolist()),
+        sdr_by_second=_by_source(method, ratios),
     )
 
 
-def references_of(song: Assigned, sample_rate: int) -> Iterator[tuple[Stems, Block]]:
-    """True sources [S, 2, T] and the mixture [2, T], block by block."""
-    last = song.rest if song.mixture is None else (song.mixture,)
-    for block in stem_blocks([*song.files, last], sample_rate):
-        yield block[:-1], block.sum(axis=0) if song.mixture is None else block[-1]
+def _by_source(method: Method, rows: Sequence[Sequence[float]]) -> dict[str, list[float]]:
+    return {s: [round(value, _SECOND_DIGITS) for value in row] for s, row in zip(method.sources, rows, strict=True)}
 
 
-def score(separator: Separator, references: Iterable[tuple[Stems, Block]], statistics: Statistics) -> SongScores:
-    """
-    The scores of one song.
+def _bsseval(parts: Sequence[Estimated], method: Method) -> dict[str, BssEval | None]:
+    references = np.concatenate([part.references for part in parts], axis=-1)
+    estimates = np.concatenate([part.estimates for part in parts], axis=-1)
+    scores = bsseval(references, estimates, method.sample_rate)
+    return {source: scores.get(row) for row, source in enumerate(method.sources)}
 
-    Args:
-        separator: whose sources are scored.
-        references: the song's true sources and its mixture, block by block.
-        statistics: of the mixture.
-    """
-    scores = SongScores(len(separator.sources))
-    waiting = _Waiting()
-    for estimate in separator.stream(waiting.mixtures(references), statistics):
-        estimates = np.stack([estimate[source] for source in separator.sources])
-        scores.add(estimates=estimates, **waiting.take(estimates.shape[-1]))
+
+def score(parts: Iterable[Estimated], sources: int) -> SongScores:
+    """The running sums over a song that is estimated."""
+    scores = SongScores(sources)
+    for part in parts:
+        scores.add(*part)
     return scores
 
 
-class _Waiting:
-    """True sources whose estimates are still on their way."""
-
-    def __init__(self) -> None:
-        self._blocks: deque[tuple[Stems, Block]] = deque()
-
-    def mixtures(self, references: Iterable[tuple[Stems, Block]]) -> Iterator[Block]:
-        """The mixtures; what goes with them is kept."""
-        for block in references:
-            self._blocks.append(block)
-            yield block[1]
-
-    def take(self, frames: int) -> dict[str, NDArray[np.float32]]:
-        """The first `frames` that wait."""
-        stems, mixtures = [], []
-        while frames:
-            sources, mixture = self._blocks.popleft()
-            if mixture.shape[-1] > frames:
-                self._blocks.appendleft((sources[..., frames:], mixture[..., frames:]))
-            stems.append(sources[..., :frames])
-            mixtures.append(mixture[..., :frames])
-            frames -= mixtures[-1].shape[-1]
-        return {"references": np.concatenate(stems, axis=-1), "mixture": np.concatenate(mixtures, axis=-1)}
-
-
-def overall(results: Sequence[SongResult], kind: str = "sdr") -> dict[str, float | None]:
-    """The mean over songs of each source, and `all`, the mean of these."""
-    sources = list(getattr(results[0], kind)) if results else []
-    means = {source: mean_sdr([getattr(result, kind)[source] for result in results]) for source in sources}
+def overall(results: Sequence[SongResult]) -> dict[str, float | None]:
+    """The mean over songs of each source's utterance SDR, and `all`, the mean of these."""
+    sources = list(results[0].sdr) if results else []
+    means = {source: mean_sdr([result.sdr[source] for result in results]) for source in sources}
     return {**means, "all": mean_sdr(list(means.values()))}
+
+
+def overall_bsseval(results: Sequence[SongResult], metric: str) -> dict[str, float | None]:
+    """The median over songs of each source's BSSEval (medians over frames), and `all`, the mean of these."""
+    sources = list(results[0].sdr) if results else []
+    medians: dict[str, float | None] = {}
+    for source in sources:
+        entries = [result.bsseval[source] for result in results if result.bsseval is not None]
+        values = [getattr(entry, metric) for entry in entries if entry is not None]
+        known = [value for value in values if value is not None]
+        medians[source] = float(np.median(known)) if known else None
+    return {**medians, "all": mean_sdr(list(medians.values()))}

@@ -2,8 +2,12 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import TypeVar
 
 from stemsplit.audio.assignment import Assigned
+from stemsplit.audio.multitrack import Multitrack
+
+Track = TypeVar("Track", Assigned, Multitrack)
 
 # The 14 songs of MUSDB18's training set by which models are chosen, as the package `musdb` has them.
 MUSDB_VALIDATION = frozenset(
@@ -27,14 +31,14 @@ MUSDB_VALIDATION = frozenset(
 _SHARE = 10  # one song in so many validates
 
 
-def split_tracks(tracks: Sequence[Assigned]) -> dict[str, list[Assigned]]:
+def split_tracks(tracks: Sequence[Track]) -> dict[str, list[Track]]:
     """
     Songs by split, "train", "valid" and "test".
 
     Where no folder is called `valid`, the standard 14 of MUSDB validate if any of them is there, else a tenth of the
     training songs, and at least one: those whose names have the smallest SHA-256, so that new songs move few others.
     """
-    splits: dict[str, list[Assigned]] = {"train": [], "valid": [], "test": []}
+    splits: dict[str, list[Track]] = {"train": [], "valid": [], "test": []}
     for track in tracks:
         splits[track.split or "train"].append(track)
     if not splits["valid"] and splits["train"]:
@@ -44,7 +48,7 @@ def split_tracks(tracks: Sequence[Assigned]) -> dict[str, list[Assigned]]:
     return splits
 
 
-def _validating(tracks: Sequence[Assigned]) -> list[Assigned]:
+def _validating(tracks: Sequence[Track]) -> list[Track]:
     standard = [track for track in tracks if track.name.rsplit("/", 1)[-1] in MUSDB_VALIDATION]
     if standard:
         return standard

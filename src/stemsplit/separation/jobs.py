@@ -14,7 +14,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -26,6 +26,7 @@ from stemsplit.audio.faults import shown
 from stemsplit.errors import DiskFullError, StemsplitError, TrackError
 from stemsplit.events import Event, Listener, TrackEnded, Warned, ignore
 from stemsplit.separation.batch import separate_tracks
+from stemsplit.separation.children import end_with_parent, interrupts_ignored
 from stemsplit.separation.claim import Claim
 from stemsplit.separation.options import StemOptions
 from stemsplit.separation.plan import PlannedTrack
@@ -152,7 +153,7 @@ class _Pool:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
         process = context.Process(target=_work, args=(there, self._tasks.popleft()), daemon=True)
-        with _interrupts_ignored():  # what a process is started with it goes on with
+        with interrupts_ignored():  # what a process is started with it goes on with
             process.start()
         there.close()
         self._workers.append(_Worker(process, here))
@@ -218,7 +219,7 @@ def _separate(connection: Connection, task: _Task) -> None:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), _terminate)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     sending = threading.Lock()
 
     def tell(message: Event | TrackReport | Exception) -> None:
@@ -251,23 +252,3 @@ def _separate(connection: Connection, task: _Task) -> None:
 def _terminate(number: int, _: Any) -> None:
     signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ctrl-C goes to all processes of a terminal; workers are to hear of it from the one that started them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

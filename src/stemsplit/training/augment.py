@@ -16,7 +16,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from stemsplit.training.limiter import limited
+from stemsplit.evaluation.limiter import limited
 from stemsplit.training.recipe import Augment
 from stemsplit.training.repitch import repitched
 

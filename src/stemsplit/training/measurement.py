@@ -26,7 +26,7 @@ from stemsplit.audio.multitrack import stem_blocks
 from stemsplit.audio.reader import open_audio
 from stemsplit.errors import DecodeError, TrackError
 from stemsplit.separation.statistics import Statistics
-from stemsplit.training.whole_file import whole_file
+from stemsplit.whole_file import whole_file
 
 _SCHEMA = 2
 _WINDOW_FRAMES = 4096  # about 0.1 s, over which loudness is measured

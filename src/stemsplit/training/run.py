@@ -45,6 +45,7 @@ class Request:
         heads: for new sources, those of the model whose heads they take.
         network_settings: what the user has said about the network's shape.
         offline: use only model files that are on this machine.
+        keep: names of the only songs to train and validate with, if there is such a list.
     """
 
     folders: Sequence[DataFolder]
@@ -55,6 +56,7 @@ class Request:
     heads: Mapping[str, str] = field(default_factory=dict)
     network_settings: Mapping[str, object] = field(default_factory=dict)
     offline: bool = False
+    keep: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ def prepared(request: Request, processes: Processes, listener: Listener = ignore
         )
     if recipe.augment.repitch:
         check_torchaudio()
-    found = processes.from_first(lambda: survey(request.folders, request.rules, recipe.network.sample_rate, listener))
+    rate = recipe.network.sample_rate
+    found = processes.from_first(lambda: survey(request.folders, request.rules, rate, listener, request.keep))
     if not found.problems:
         excerpts = Excerpts(found.splits["train"], recipe.data, recipe.network.sample_rate)
         try:

@@ -26,10 +26,10 @@ from stemsplit.model.htdemucs import HTDemucs
 from stemsplit.training.origin import Origin
 from stemsplit.training.recipe import Recipe
 from stemsplit.training.recipe_file import read_recipe, to_toml
-from stemsplit.training.whole_file import remove_temporaries, whole_file
 from stemsplit.weights.checkpoint import write_checkpoint
 from stemsplit.weights.definition import definition_text, read_definition
 from stemsplit.weights.integrity import sha256_of
+from stemsplit.whole_file import remove_temporaries, whole_file
 
 _SIGNATURE_DIGITS = 8
 _LONGEST_NAME = 200  # bytes; disks take 255, with what is added

@@ -13,7 +13,7 @@ import torch
 
 from stemsplit.audio.faults import reason, shown
 from stemsplit.errors import OutputError, StemsplitError
-from stemsplit.training.whole_file import whole_file
+from stemsplit.whole_file import whole_file
 
 _SCHEMA = 1
 # In what torch says where the system refuses to write.

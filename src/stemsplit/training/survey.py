@@ -68,14 +68,27 @@ class Survey:
         return sum(song.measurement.sounding_seconds[source] for song in self.splits[split]) / 3600
 
 
-def survey(folders: Sequence[DataFolder], rules: SourceRules, sample_rate: int, listener: Listener = ignore) -> Survey:
+def survey(
+    folders: Sequence[DataFolder],
+    rules: SourceRules,
+    sample_rate: int,
+    listener: Listener = ignore,
+    keep: frozenset[str] | None = None,
+) -> Survey:
     """
     Find and measure all songs. What was measured before is known from the cache; nothing is written to the data.
+
+    Args:
+        folders: where they are.
+        rules: how stems become sources.
+        sample_rate: Hz, of the network.
+        listener: told how many are measured.
+        keep: names of the only ones to train and validate with; songs in folders called valid or test stay.
 
     Raises:
         DecodeError: for a folder that cannot be searched.
     """
-    found, problems, notes = _found(folders, rules)
+    found, problems, notes = _found(folders, rules, keep)
     songs: dict[Assigned, Song] = {}
     examined = _examined([track for track, _ in found], sample_rate, listener)
     for (track, weight), result in zip(found, examined, strict=True):
@@ -95,11 +108,12 @@ def survey(folders: Sequence[DataFolder], rules: SourceRules, sample_rate: int, 
 
 
 def _found(
-    folders: Sequence[DataFolder], rules: SourceRules
+    folders: Sequence[DataFolder], rules: SourceRules, keep: frozenset[str] | None
 ) -> tuple[list[tuple[Assigned, float]], list[str], list[str]]:
     """All songs that are not passed over, with their weights; problems and notes about what is where."""
     found, problems, notes = [], [], []
     known: set[Path] = set()
+    left_out: list[str] = []
     for folder in folders:
         multitracks = find_multitracks(folder.path, rules.sources)
         places = {track.folder.resolve() for track in multitracks}
@@ -113,11 +127,26 @@ def _found(
             problems.append(f"{shown(folder.path)}: {twice} is in another folder that is named, too. Name it once.")
         known |= places
         for track in (assign(track, rules) for track in multitracks):
-            if is_skipped(track, rules):
+            if keep is not None and track.split in (None, "train") and track.name not in keep:
+                left_out.append(track.name)
+            elif is_skipped(track, rules):
                 notes.append(f"{track.name}: has no {', '.join(track.missing)}, and is passed over.")
             else:
                 found.append((track, folder.weight))
+    if keep is not None:
+        problems += _unkept(keep, [track.name for track, _ in found], left_out)
+        notes += [f"{len(left_out)} songs are not in the keep list, and are passed over."] if left_out else []
     return found, problems, notes
+
+
+def _unkept(keep: frozenset[str], found: Sequence[str], left_out: Sequence[str]) -> list[str]:
+    """What is wrong with a keep list of which no song is there."""
+    if not left_out or keep & set(found):
+        return []
+    return [
+        f"The keep list names none of these songs. It has {min(keep)!r}, and here is {left_out[0]!r}: name the same "
+        "folder as for `stemsplit quality`."
+    ]
 
 
 def _examined(

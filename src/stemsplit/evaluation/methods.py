@@ -1,0 +1,233 @@
+"""
+What is scored: a model, stems that any tool has made, and estimates that need no model but show what scores are worth.
+
+Every method gives its estimates of a song beside the true sources, as a stream.
+
+Shapes: S sources, T frames.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemsplit.audio.blocks import Block
+from stemsplit.audio.multitrack import stem_blocks
+from stemsplit.errors import DecodeError
+from stemsplit.evaluation.alignment import Estimated, Waiting
+from stemsplit.evaluation.metrics import SongScores
+from stemsplit.evaluation.on_demand import OnDemand
+from stemsplit.evaluation.ratio_mask import masked
+from stemsplit.evaluation.songs import Song, Stems
+from stemsplit.events import Listener, Warned, ignore
+from stemsplit.separation.jobs import Loader
+from stemsplit.separation.separator import Separator
+from stemsplit.separation.statistics import Statistics
+
+Kind = Literal["model", "estimates", "ceiling", "floor"]
+_TOLERANCE_SECONDS = 0.1  # by which estimates may be shorter or longer than their song without a word
+
+
+class Method(Protocol):
+    """
+    Who estimates sources.
+
+    Attributes:
+        name: as tables have it.
+        kind: of method.
+        sources: in the order of its estimates.
+        sample_rate: Hz, at which it is scored.
+    """
+
+    name: str
+    kind: Kind
+    sources: tuple[str, ...]
+    sample_rate: int
+
+    def identity(self, song: Song) -> str:
+        """What its scores of a song depend on beside the song."""
+
+    def estimates(self, song: Song) -> Iterator[Estimated]:
+        """
+        The whole song, block by block.
+
+        Raises:
+            TrackError: for files that cannot be read.
+            ModelError: for a model that cannot be loaded, or gives what is no number.
+        """
+
+    def begin(self, device: str, listener: Listener) -> None:
+        """Be told, in the process that does the work, where it is done and who hears of it."""
+
+
+@dataclass
+class ModelMethod:
+    """
+    A model, through the ordinary engine.
+
+    Attributes:
+        name: as tables have it.
+        model: loaded in each process that needs it.
+        settings: what its scores depend on.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    sample_rate: int
+    model: OnDemand
+    settings: str
+    kind: Kind = "model"
+
+    @classmethod
+    def of(cls, load: Loader, device: str, listener: Listener) -> Self:
+        """Load a model to learn what it is. Raises as `Separator.load`."""
+        model = OnDemand(load)
+        model.begin(device, listener)
+        separator = model.separator
+        return cls(separator.bag.name, separator.sources, separator.sample_rate, model, model.identity)
+
+    def identity(self, song: Song) -> str:
+        """Model and settings."""
+        return self.settings
+
+    def begin(self, device: str, listener: Listener) -> None:
+        """See `Method`."""
+        self.model.begin(device, listener)
+
+    def estimates(self, song: Song) -> Iterator[Estimated]:
+        """See `Method`."""
+        statistics = Statistics.of(mixture for _, mixture in song.parts(self.sample_rate))
+        return separated(self.model.separator, song.parts(self.sample_rate), statistics)
+
+
+def separated(
+    separator: Separator, parts: Iterable[tuple[Stems, Block]], statistics: Statistics
+) -> Iterator[Estimated]:
+    """
+    What a model makes of a song's mixture, beside the true sources.
+
+    Args:
+        separator: the model.
+        parts: true sources and mixture, block by block.
+        statistics: of the mixture.
+    """
+    waiting = Waiting()
+    mixtures = (mixture for _, mixture in waiting.passing(parts))
+    for answer in separator.stream(mixtures, statistics):
+        yield waiting.beside(np.stack([answer[source] for source in separator.sources]))
+
+
+@dataclass
+class FolderMethod:
+    """
+    Stems that any tool has made.
+
+    Attributes:
+        name: as tables have it.
+        files: by song's name and source.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    sample_rate: int
+    files: Mapping[str, Mapping[str, Sequence[Path]]]
+    kind: Kind = "estimates"
+    _listener: Listener = field(default=ignore)
+
+    def identity(self, song: Song) -> str:
+        """The files."""
+        states = [(path, path.stat()) for paths in self._of(song) for path in paths]
+        return "; ".join(f"{path.name} {state.st_size} {state.st_mtime_ns}" for path, state in states)
+
+    def begin(self, device: str, listener: Listener) -> None:
+        """Warnings are for the listener."""
+        self._listener = listener
+
+    def __getstate__(self) -> dict[str, object]:
+        """For another process."""
+        return {**self.__dict__, "_listener": ignore}
+
+    def estimates(self, song: Song) -> Iterator[Estimated]:
+        """See `Method`. What is shorter than the song is padded with silence, what is longer is cut."""
+        blocks = stem_blocks(self._of(song), self.sample_rate)
+        lacking = 0
+        for references, mixture in song.parts(self.sample_rate):
+            frames = mixture.shape[-1]
+            block = next(blocks, np.zeros((len(self.sources), 2, 0), np.float32))[..., :frames]
+            lacking += frames - block.shape[-1]
+            yield Estimated(references, np.pad(block, ((0, 0), (0, 0), (0, frames - block.shape[-1]))), mixture)
+        difference = (sum(block.shape[-1] for block in blocks) - lacking) / self.sample_rate
+        if abs(difference) > _TOLERANCE_SECONDS:
+            kind = "longer than the song, and cut" if difference > 0 else "shorter than the song, and padded"
+            self._listener(Warned(f"{song.name}: the stems of {self.name} are {abs(difference):.1f} s {kind}."))
+
+    def _of(self, song: Song) -> list[Sequence[Path]]:
+        files = self.files.get(song.name)
+        if files is None:
+            raise DecodeError(f"{self.name} has no stems of this song")
+        absent = [source for source in self.sources if not files.get(source)]
+        if absent:
+            raise DecodeError(f"{self.name} has no {', '.join(absent)} of this song")
+        return [files[source] for source in self.sources]
+
+
+@dataclass
+class Plain:
+    """
+    An estimate that needs no model.
+
+    Attributes:
+        name: as tables have it.
+        what: "ideal mask", "best gain" or "mixture".
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    sample_rate: int
+    kind: Kind
+    what: str
+
+    def identity(self, song: Song) -> str:
+        """Which it is."""
+        return self.what
+
+    def begin(self, device: str, listener: Listener) -> None:
+        """Nothing is needed."""
+
+    def estimates(self, song: Song) -> Iterator[Estimated]:
+        """See `Method`."""
+        return _PLAIN[self.what](song, self.sample_rate)
+
+
+def _mixture(song: Song, sample_rate: int) -> Iterator[Estimated]:
+    """The mixture, for each source."""
+    for references, mixture in song.parts(sample_rate):
+        yield Estimated(references, np.broadcast_to(mixture, references.shape), mixture)
+
+
+def _best_gain(song: Song, sample_rate: int) -> Iterator[Estimated]:
+    """The mixture times the factor that makes it most like the source."""
+    scores: SongScores | None = None
+    for references, mixture in song.parts(sample_rate):
+        scores = scores or SongScores(len(references))
+        scores.add(references, references, mixture)
+    if scores is None:
+        return
+    gains: NDArray[np.float64] = scores.gains[:, np.newaxis, np.newaxis]
+    for references, mixture in song.parts(sample_rate):
+        yield Estimated(references, (gains * mixture).astype(np.float32), mixture)
+
+
+def _ideal_mask(song: Song, sample_rate: int) -> Iterator[Estimated]:
+    """The ideal ratio mask over the mixture."""
+    waiting = Waiting()
+    for estimates in masked(waiting.passing(song.parts(sample_rate))):
+        yield waiting.beside(estimates)
+
+
+_PLAIN = {"ideal mask": _ideal_mask, "best gain": _best_gain, "mixture": _mixture}
+NEEDS_NO_MODEL: Mapping[str, Kind] = {"ideal mask": "ceiling", "best gain": "floor", "mixture": "floor"}
+"""By name, in the order of tables."""

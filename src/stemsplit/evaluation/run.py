@@ -1,0 +1,298 @@
+"""
+From what the user asks for to all scores: which methods, which songs, what is known already, what is written.
+
+What is scored is kept in the output folder; the same request goes on where it was stopped, and one with a method more
+does only what is new. The files of a folder tell of the last request.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from stemsplit.audio.assignment import Assigned, SourceRules, assign
+from stemsplit.audio.faults import reason, shown
+from stemsplit.audio.multitrack import Multitrack
+from stemsplit.audio.reader import open_audio
+from stemsplit.errors import DecodeError, StemsplitError, TrackError, UsageError
+from stemsplit.evaluation.bsseval import check_museval
+from stemsplit.evaluation.evaluate import Scoring, SongResult, Task
+from stemsplit.evaluation.listening import Listening, check_listening
+from stemsplit.evaluation.matching import separated_stems
+from stemsplit.evaluation.methods import NEEDS_NO_MODEL, FolderMethod, Method, ModelMethod, Plain
+from stemsplit.evaluation.pool import carried_out
+from stemsplit.evaluation.report import bsseval_csv, scores_json, sdr_csv
+from stemsplit.evaluation.songs import Song, chosen_split, find_songs, told_apart
+from stemsplit.evaluation.store import Store, key_of, states_of
+from stemsplit.evaluation.worst import WorstExcerpt, worst_excerpts
+from stemsplit.events import Listener, SongsScored, Warned, ignore
+from stemsplit.separation.jobs import Loader
+
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """
+    What a user asks for.
+
+    Attributes:
+        folders: of songs.
+        models: what loads each, by what the user calls it.
+        estimates: folders of stems that are separated already.
+        output: where scores are written.
+        split: "auto", "all", "train", "valid" or "test".
+        rest: the source that takes in stems of other names.
+        degradations: by name; songs are scored as they are, too.
+        with_bsseval: whether BSSEval is computed.
+        listen: where the worst excerpts go.
+        jobs: processes.
+        device: see `stemsplit.compute.choose`.
+    """
+
+    folders: Sequence[Path]
+    models: Mapping[str, Loader]
+    output: Path
+    estimates: Sequence[Path] = ()
+    split: str = "auto"
+    rest: str = "auto"
+    degradations: Sequence[str] = ()
+    with_bsseval: bool = False
+    listen: Path | None = None
+    jobs: int = 1
+    device: str = "auto"
+
+
+@dataclass
+class Evaluation:
+    """
+    A request under way.
+
+    Attributes:
+        request: as it was made.
+        methods: all that are scored.
+        tasks: what there is to do, song by song.
+        results: what is done, by task.
+        failures: sentences by task.
+    """
+
+    request: Request
+    methods: Sequence[Method]
+    tasks: Sequence[Task]
+    results: dict[Task, SongResult] = field(default_factory=dict)
+    failures: dict[Task, str] = field(default_factory=dict)
+
+    @property
+    def in_order(self) -> list[SongResult]:
+        """All results, song by song, whatever the order they came in."""
+        return [self.results[task] for task in self.tasks if task in self.results]
+
+    @property
+    def worst(self) -> dict[str, list[WorstExcerpt]]:
+        """The worst excerpts of every model, or folder of stems, by its name."""
+        judged = [method.name for method in self.methods if method.kind in ("model", "estimates")]
+        plain = [result for result in self.in_order if result.degraded is None]
+        return {name: worst_excerpts([result for result in plain if result.method == name]) for name in judged}
+
+    def by_song(self) -> Iterator[tuple[str, list[Task]]]:
+        """Tasks by song's name."""
+        for name in dict.fromkeys(task.song.name for task in self.tasks):
+            yield name, [task for task in self.tasks if task.song.name == name]
+
+
+def prepared(request: Request, listener: Listener = ignore) -> Evaluation:
+    """
+    Find out what there is to do.
+
+    Raises:
+        UsageError: for what cannot be done.
+        ModelError: for a model that cannot be fetched, checked or read.
+    """
+    _check(request)
+    models = _models(request, listener)
+    sources = list(dict.fromkeys(source for method in models for source in method.sources))
+    tracks, notes = chosen_split(told_apart(find_songs(request.folders, sources)), request.split)
+    methods, rules = _methods(request, models, tracks)
+    songs = [[assign(track, rule) for track in tracks] for rule in rules]
+    for method, own in zip(methods, songs, strict=True):
+        absent = [source for row, source in enumerate(method.sources) if not any(song.files[row] for song in own)]
+        if absent:
+            notes.append(f"No song has {', '.join(absent)}; taken as silent, and not scored.")
+    for note in dict.fromkeys([*notes, *_notes(methods)]):
+        listener(Warned(note))
+    ways = (None, *request.degradations)
+    if request.jobs > 1:
+        for model in models:
+            model.model.let_go()
+    tasks = [
+        Task(Song(own[number], degraded), index)
+        for number in range(len(tracks))
+        for degraded in ways
+        for index, own in enumerate(songs)
+    ]
+    return Evaluation(request, methods, tasks)
+
+
+def evaluate(evaluation: Evaluation, listener: Listener = ignore) -> Iterator[Task]:
+    """
+    Carry it out; yields each task when its scores are in `results`, or its failure in `failures`.
+
+    Raises:
+        UsageError: where another process writes to the output folder.
+        ModelError, StemsplitError: for what no song is to blame for.
+    """
+    request = evaluation.request
+    with Store(request.output) as store:
+        for done, task in enumerate(_done(evaluation, store, listener), 1):
+            listener(SongsScored(done, len(evaluation.tasks)))
+            yield task
+        _write(evaluation, store, listener)
+
+
+def _done(evaluation: Evaluation, store: Store, listener: Listener) -> Iterator[Task]:
+    request, methods = evaluation.request, evaluation.methods
+    keys: dict[Task, str] = {}
+    for task in evaluation.tasks:
+        try:
+            keys[task] = _key(methods[task.method], task.song, request.with_bsseval)
+        except TrackError as error:
+            evaluation.failures[task] = str(error)
+        else:
+            known = _known(store, keys[task])
+            if known is not None:
+                name = methods[task.method].name
+                evaluation.results[task] = replace(known, track=task.song.name, method=name)
+    yield from [*evaluation.results, *evaluation.failures]
+    open_tasks = [task for task in keys if task not in evaluation.results]
+    scoring = Scoring(methods, request.with_bsseval)
+    for task, result in carried_out(scoring, open_tasks, request.jobs, request.device, listener):
+        if isinstance(result, TrackError):
+            evaluation.failures[task] = str(result)
+        else:
+            store.put(keys[task], result.to_json())
+            evaluation.results[task] = result
+        yield task
+
+
+def _check(request: Request) -> None:
+    """Raises UsageError for what can be seen without a model."""
+    if request.with_bsseval:
+        check_museval()
+    if request.degradations and request.estimates:
+        raise UsageError("--degrade needs models: stems that are there already were made from songs as they are.")
+    if request.listen is not None:
+        check_listening(request.listen)
+    for path in (request.output, *([request.listen] if request.listen else [])):
+        for folder in request.folders:
+            if path.resolve().is_relative_to(folder.resolve()):
+                raise UsageError(f"{shown(path)}: is in {shown(folder)}, where nothing is written. Use -o.")
+
+
+def _models(request: Request, listener: Listener) -> list[ModelMethod]:
+    methods: list[ModelMethod] = []
+    for text, load in request.models.items():
+        method = ModelMethod.of(load, request.device, listener)
+        taken = [*NEEDS_NO_MODEL, *(other.name for other in methods)]
+        methods.append(replace(method, name=text) if method.name in taken else method)
+    return methods
+
+
+def _methods(
+    request: Request, models: Sequence[ModelMethod], tracks: Sequence[Multitrack]
+) -> tuple[list[Method], list[SourceRules]]:
+    """All methods, and for each what becomes of a song's stems."""
+    methods: list[Method] = list(models)
+    rules = [SourceRules(method.sources, request.rest, missing="silence") for method in models]
+    usual = models[0].sources if models else ()
+    for folder in request.estimates:
+        found = separated_stems(folder, tracks, usual, request.rest)
+        rate = models[0].sample_rate if models else _rate_of(tracks[0])
+        name = shown(folder) if folder.name in [method.name for method in methods] else shown(Path(folder.name))
+        methods.append(FolderMethod(name or shown(folder), found.sources, rate, found.files))
+        rules.append(SourceRules(found.sources, found.rest, missing="silence"))
+    groups = {(method.sources, method.sample_rate): rule for method, rule in zip(methods, rules, strict=True)}
+    for (sources, rate), rule in groups.items():
+        which = f" of {', '.join(sources)} at {rate} Hz" if len(groups) > 1 else ""
+        for plain, kind in NEEDS_NO_MODEL.items():
+            methods.append(Plain(plain + which, sources, rate, kind, plain))
+            rules.append(rule)
+    return methods, rules
+
+
+def _notes(methods: Sequence[Method]) -> Iterator[str]:
+    scored = [method for method in methods if method.kind in ("model", "estimates")]
+    if len({method.sample_rate for method in scored}) > 1:
+        yield "These models have different sample rates, and each is scored at its own: their scores do not compare."
+    if len({frozenset(method.sources) for method in scored if "other" in method.sources}) > 1:
+        yield "These do not separate the same sources: `other` is all that the others of each are not."
+
+
+def _rate_of(track: Multitrack) -> int:
+    with open_audio(track.mixture or next(path for paths in track.files.values() for path in paths)) as reader:
+        return reader.info.sample_rate
+
+
+def _key(method: Method, song: Song, with_bsseval: bool) -> str:
+    """All that the scores depend on. Raises TrackError for files that are not there."""
+    track: Assigned = song.track
+    layout = [[path.name for path in paths] for paths in (*track.files, track.rest)]
+    try:
+        states, identity = states_of(song.files), method.identity(song)
+    except OSError as error:
+        raise DecodeError(f"{error.filename}: {reason(error)}.") from error
+    settings = (method.sources, method.sample_rate, song.degraded, with_bsseval)
+    return key_of(_SCHEMA, method.kind, identity, *settings, layout, track.mixture is not None, states)
+
+
+def _known(store: Store, key: str) -> SongResult | None:
+    with suppress(TypeError, AttributeError, KeyError):
+        table = store.get(key)
+        return None if table is None else SongResult.from_json(table)
+    return None
+
+
+def _write(evaluation: Evaluation, store: Store, listener: Listener) -> None:
+    """All files that tell of the request."""
+    results, folder = evaluation.in_order, evaluation.request.output
+    if not results:
+        return
+    store.write(folder / "scores.json", scores_json(evaluation.methods, results, evaluation.worst, _failed(evaluation)))
+    store.write(folder / "sdr.csv", sdr_csv(results))
+    if evaluation.request.with_bsseval:
+        store.write(folder / "bsseval.csv", bsseval_csv(results))
+    try:
+        _draw(results, store)
+    except ImportError:
+        listener(Warned("No pictures: they need matplotlib, which `pip install 'stemsplit[eval]'` brings."))
+    if evaluation.request.listen is not None:
+        _write_excerpts(evaluation, evaluation.request.listen)
+
+
+def _failed(evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    """Song, method and what went wrong."""
+    pairs = ((task, evaluation.failures[task]) for task in evaluation.tasks if task in evaluation.failures)
+    return [(task.song.name, evaluation.methods[task.method].name, failure) for task, failure in pairs]
+
+
+def _draw(results: Sequence[SongResult], store: Store) -> None:
+    from stemsplit.evaluation.pictures import along_song, by_song
+
+    plain = [result for result in results if result.degraded is None]
+    if not plain:
+        return
+    store.write(store.folder / "sdr.png", by_song(plain))
+    for name in dict.fromkeys(result.track for result in plain):
+        picture = along_song([result for result in plain if result.track == name])
+        store.write(store.folder / "along" / f"{name}.png", picture)
+
+
+def _write_excerpts(evaluation: Evaluation, folder: Path) -> None:
+    listening = Listening(folder)
+    for index, method in enumerate(evaluation.methods):
+        excerpts = evaluation.worst.get(method.name)
+        if excerpts:
+            own = [task.song for task in evaluation.tasks if task.method == index and task.song.degraded is None]
+            try:
+                listening.add(method, {song.name: song for song in own}, excerpts)
+            except TrackError as error:
+                raise StemsplitError(f"--listen {shown(folder)}: {error}") from error

@@ -1,0 +1,101 @@
+"""
+What is known of songs already, kept in a folder, so that work which was stopped goes on where it was.
+
+One small file per song and method, whole or not there, named by a hash of all that its content depends on.
+"""
+
+import hashlib
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from stemsplit.audio.faults import reason, shown
+from stemsplit.errors import OutputError, StemsplitError, UsageError
+from stemsplit.whole_file import remove_temporaries, whole_file
+
+HIDDEN = ".stemsplit"
+_KEY_DIGITS = 32
+
+
+class Store:
+    """The results in a folder, locked for this process; a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._kept = folder / HIDDEN
+        self._lock: FileLock | None = None
+
+    def __enter__(self) -> Self:
+        """
+        Make the folder, and be the only one who writes to it.
+
+        Raises:
+            UsageError: where another process does.
+            OutputError: where nothing can be written.
+        """
+        try:
+            self._kept.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self._kept / "lock")
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise UsageError(
+                f"{shown(self.folder)}: another stemsplit is writing to it. Choose another folder with -o."
+            ) from None
+        except OSError as error:
+            raise OutputError(f"{shown(self.folder)}: cannot be written: {reason(error)}.") from error
+        for folder in (self.folder, self._kept):
+            remove_temporaries(folder)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    def get(self, key: str) -> Any:
+        """What is known under a key; None for nothing."""
+        with suppress(OSError, ValueError):
+            return json.loads((self._kept / f"{key}.json").read_text(encoding="utf-8"))
+        return None
+
+    def put(self, key: str, value: Any) -> None:
+        """
+        Keep what has been found out.
+
+        Raises:
+            StemsplitError: where it cannot be written.
+        """
+        self.write(self._kept / f"{key}.json", json.dumps(value))
+
+    def write(self, path: Path, content: str | bytes) -> None:
+        """
+        A file, all of it or nothing; the folders around it are made.
+
+        Raises:
+            StemsplitError: where it cannot be written.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(path) as file:
+                file.write(content.encode(errors="surrogateescape") if isinstance(content, str) else content)
+        except OSError as error:
+            raise StemsplitError(f"{shown(path)}: cannot be written: {reason(error)}.") from error
+
+
+def key_of(*parts: object) -> str:
+    """A name for all that a result depends on."""
+    text = "\0".join(map(str, parts))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:_KEY_DIGITS]
+
+
+def states_of(files: list[Path]) -> str:
+    """
+    Names, sizes and times of files: what changes when they do, and not when their folder moves.
+
+    Raises:
+        OSError: for a file that is gone.
+    """
+    states = [(path.name, path.stat()) for path in files]
+    return "; ".join(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states)

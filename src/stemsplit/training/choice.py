@@ -1,0 +1,190 @@
+"""From folders of songs to a keep list: every song judged, what is known already taken as it is."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from stemsplit.audio.assignment import Assigned, SourceRules, assign
+from stemsplit.audio.faults import reason, shown
+from stemsplit.errors import DecodeError, TrackError, UsageError
+from stemsplit.evaluation.on_demand import OnDemand
+from stemsplit.evaluation.pool import carried_out
+from stemsplit.evaluation.songs import find_songs
+from stemsplit.evaluation.store import Store, key_of, states_of
+from stemsplit.events import Listener, SongsScored, ignore
+from stemsplit.separation.jobs import Loader
+from stemsplit.training.keep_list import keep_list
+from stemsplit.training.quality import Judging, SongQuality
+
+KEEP = "keep.txt"
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """
+    What a user asks for.
+
+    Attributes:
+        folders: of songs.
+        load: makes the separator that judges.
+        output: where the keep list and the matrices go.
+        split: "all", or "train" for songs that are in no folder called valid or test, "valid", "test".
+        rest: the source that takes in stems of other names.
+        jobs: processes.
+        device: see `stemsplit.compute.choose`.
+    """
+
+    folders: Sequence[Path]
+    load: Loader
+    output: Path
+    split: str = "train"
+    rest: str = "auto"
+    jobs: int = 1
+    device: str = "auto"
+
+
+@dataclass
+class Choice:
+    """
+    Songs that are being judged.
+
+    Attributes:
+        request: as it was made.
+        model: who judges, in words that tell one from another.
+        songs: all of them.
+        results: by song's name.
+        failures: sentences by song's name.
+    """
+
+    request: Request
+    model: str
+    songs: Sequence[Assigned]
+    judging: Judging
+    results: dict[str, SongQuality] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def in_order(self) -> list[SongQuality]:
+        """All results, whatever the order they came in."""
+        return [self.results[song.name] for song in self.songs if song.name in self.results]
+
+    @property
+    def keep_file(self) -> Path:
+        """What `stemsplit train --keep` takes."""
+        return self.request.output / KEEP
+
+
+def prepared(request: Request, listener: Listener = ignore) -> Choice:
+    """
+    Find out what there is to judge.
+
+    Raises:
+        UsageError: for what cannot be done.
+        ModelError: for a model that cannot be fetched, checked or read.
+    """
+    for folder in request.folders:
+        if request.output.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"{shown(request.output)}: is in {shown(folder)}, where nothing is written. Use -o.")
+    model = OnDemand(request.load)
+    model.begin(request.device, listener)
+    sources = model.separator.sources
+    rules = SourceRules(sources, request.rest, missing="silence")
+    found = find_songs(request.folders, sources)
+    chosen = [track for track in found if request.split in ("all", track.split or "train")]
+    if not chosen:
+        raise UsageError(f"There are no songs to judge: {len(found)} in all, of the split {request.split} none.")
+    songs = [assign(track, rules) for track in chosen]
+    twice = [name for name, count in Counter(track.name for track in found).items() if count > 1]
+    if twice:
+        raise UsageError(f"Two songs are called {twice[0]}, and a keep list could not tell them apart. Rename one.")
+    choice = Choice(request, model.identity, songs, Judging(model))
+    if request.jobs > 1:
+        model.let_go()
+    return choice
+
+
+def judge(choice: Choice, listener: Listener = ignore) -> Iterator[Assigned]:
+    """
+    Carry it out; yields each song when it is in `results` or in `failures`.
+
+    Raises:
+        UsageError: where another process writes to the output folder.
+        ModelError, StemsplitError: for what no song is to blame for.
+    """
+    with Store(choice.request.output) as store:
+        for done, song in enumerate(_judged(choice, store, listener), 1):
+            listener(SongsScored(done, len(choice.songs)))
+            yield song
+        store.write(choice.keep_file, keep_list_text(choice))
+        store.write(choice.request.output / "quality.csv", _csv(choice.in_order))
+        entries = [quality.to_json() for quality in choice.in_order]
+        store.write(choice.request.output / "quality.json", json.dumps(entries, indent=1) + "\n")
+
+
+def keep_list_text(choice: Choice) -> str:
+    """The songs that are kept, and why the others are not."""
+    kept = [quality.track for quality in choice.in_order if quality.is_kept]
+    comments = [f"{len(kept)} of {len(choice.songs)} songs, as {choice.model} judges them."]
+    comments += [f"rejected: {q.track}: {'; '.join(q.reasons)}" for q in choice.in_order if not q.is_kept]
+    comments += [f"not judged: {name}: {failure}" for name, failure in choice.failures.items()]
+    return keep_list(kept, comments)
+
+
+def _judged(choice: Choice, store: Store, listener: Listener) -> Iterator[Assigned]:
+    keys: dict[Assigned, str] = {}
+    for song in choice.songs:
+        try:
+            keys[song] = _key(choice, song)
+        except TrackError as error:
+            choice.failures[song.name] = str(error)
+            yield song
+            continue
+        known = _known(store, keys[song])
+        if known is not None:
+            choice.results[song.name] = replace(known, track=song.name)
+            yield song
+    request = choice.request
+    waiting = [song for song in keys if song.name not in choice.results]
+    for song, result in carried_out(choice.judging, waiting, request.jobs, request.device, listener):
+        if isinstance(result, TrackError):
+            choice.failures[song.name] = str(result)
+        else:
+            store.put(keys[song], result.to_json())
+            choice.results[song.name] = result
+        yield song
+
+
+def _key(choice: Choice, song: Assigned) -> str:
+    """All that the matrix depends on. Raises TrackError for files that are not there."""
+    layout = [[path.name for path in paths] for paths in song.files]
+    try:
+        states = states_of([path for paths in song.files for path in paths])
+    except OSError as error:
+        raise DecodeError(f"{error.filename}: {reason(error)}.") from error
+    return key_of("quality", _SCHEMA, choice.model, layout, states)
+
+
+def _known(store: Store, key: str) -> SongQuality | None:
+    with suppress(TypeError, KeyError, AttributeError):
+        table = store.get(key)
+        return None if table is None else SongQuality.from_json(table)
+    return None
+
+
+def _csv(results: Sequence[SongQuality]) -> str:
+    """P_ij in percent, a row for each stem; empty for one that is not heard."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    sources = results[0].sources if results else ()
+    writer.writerow(["track", "kept", "stem", *(f"as_{source}_percent" for source in sources)])
+    for quality in results:
+        for source, row in zip(quality.sources, quality.matrix, strict=True):
+            cells = [""] * len(sources) if row is None else [f"{100 * share:.2f}" for share in row]
+            writer.writerow([quality.track, "yes" if quality.is_kept else "no", source, *cells])
+    return text.getvalue()
