@@ -12,6 +12,7 @@ import argparse
 import json
 import tempfile
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -19,8 +20,10 @@ from typing import Any
 from multitracks import SOURCES, multitrack, write_multitrack
 from stemsplit.audio.assignment import SourceRules, assign
 from stemsplit.audio.multitrack import find_multitracks
-from stemsplit.compute import choose
 from stemsplit.evaluation.evaluate import evaluate_song, overall
+from stemsplit.evaluation.methods import Method, ModelMethod, Plain
+from stemsplit.evaluation.songs import Song
+from stemsplit.events import ignore
 from stemsplit.separation.separator import Separator
 from stemsplit.training.epoch import read_epochs
 from stemsplit.training.processes import ALONE
@@ -28,7 +31,6 @@ from stemsplit.training.recipe import Augment, Averages, Data, Network, Optimize
 from stemsplit.training.run import Request, prepared, train
 from stemsplit.training.survey import DataFolder
 from stemsplit.training.trainer import Surroundings
-from stemsplit.weights.bag import find_model, load_bag
 
 RATE = 8000
 SECONDS = 24.0
@@ -65,10 +67,10 @@ def run(folder: Path, seed: int, remix: bool, steps: int) -> dict[str, Any]:
     output = folder / ("remix" if remix else "plain")
     request = Request([DataFolder(folder / "songs")], recipe(seed, remix, steps), RULES, output)
     train(prepared(request, ALONE), Surroundings("cpu", ALONE, 1, lambda event: None))
-    separator = Separator(load_bag(find_model(str(output))), compute=choose("cpu", "fp32"))
-    songs = [assign(track, RULES) for track in find_multitracks(folder / "songs" / "test")]
-    results = [evaluate_song(separator, song) for song in songs]
-    model, gain, mixture = (overall(results, kind) for kind in ("sdr", "gain_sdr", "mixture_sdr"))
+    learnt = ModelMethod.of(partial(Separator.load, str(output), precision="fp32"), "cpu", ignore)
+    methods: list[Method] = [learnt, *(Plain(name, SOURCES, RATE, "floor", name) for name in ("best gain", "mixture"))]
+    songs = [Song(assign(track, RULES)) for track in find_multitracks(folder / "songs" / "test")]
+    model, gain, mixture = (overall([evaluate_song(m, song) for song in songs]) for m in methods)
     return {
         "seed": seed,
         "remix": remix,

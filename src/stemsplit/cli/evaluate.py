@@ -110,17 +110,18 @@ def _carry_out(evaluation: "Evaluation", console: Console, *, json: bool) -> Non
     from stemsplit.cli.scores import song_table, summary_tables, worst_table
     from stemsplit.evaluation.run import evaluate as evaluate_now
 
-    waiting = {name: set(tasks) for name, tasks in evaluation.by_song()}
+    tasks_of = evaluation.by_song
+    waiting = {name: len(tasks) for name, tasks in tasks_of.items()}
     for task in evaluate_now(evaluation, console.listen):
         name = task.song.name
-        waiting[name].discard(task)
+        waiting[name] -= 1
         if task in evaluation.failures:
             method = evaluation.methods[task.method].name
             console.error(f"{name}, {method}: {evaluation.failures[task]}", name)
         elif json:
             console.data(evaluation.results[task].summary())
         if not waiting[name] and not json:
-            own = [result for result in evaluation.in_order if result.track == name]
+            own = [evaluation.results[task] for task in tasks_of[name] if task in evaluation.results]
             console.table(song_table(name, own) if own else [])
     results = evaluation.in_order
     if results and not json:

@@ -30,7 +30,7 @@ def by_song(results: Sequence[SongResult]) -> bytes:
             scored = {result.track: result.sdr.get(source) for result in own}
             values = [scored.get(song) for song in songs]
             heights = [float("nan") if value is None else value for value in values]
-            panel.plot(range(len(songs)), heights, label=method, **_look(own[0], index))
+            panel.plot(range(len(songs)), heights, label=method, **{**_look(own[0], index), "linestyle": ""})
         panel.set_title(source, loc="left", fontsize="medium")
         panel.set_ylabel("SDR (dB)")
         panel.grid(alpha=0.3)
@@ -69,8 +69,10 @@ def along_song(results: Sequence[SongResult]) -> bytes:
             centres = [second + 0.5 for second in range(len(heights))]
             panel.plot(centres, heights, label=method, **{**_look(result, index), "markersize": 2, "linestyle": "-"})
             if index == 0:
-                for second in (second for second, is_heard in enumerate(heard) if not is_heard):
-                    panel.axvspan(second, second + 1, color="0.88", linewidth=0)
+                edges, quiet = range(len(heard) + 1), [*(not is_heard for is_heard in heard), False]
+                panel.fill_between(
+                    edges, _LOWEST - 1, _HIGHEST + 1, where=quiet, step="post", color="0.88", linewidth=0
+                )
         panel.set_title(source, loc="left", fontsize="medium")
         panel.set_ylabel("SDR (dB)")
         panel.set_ylim(_LOWEST - 1, _HIGHEST + 1)

@@ -66,24 +66,20 @@ def _in_processes(
     work: Work[Task, Result], tasks: Sequence[Task], jobs: int, device: str, listener: Listener
 ) -> Iterator[tuple[Task, Result | TrackError]]:
     context = multiprocessing.get_context("spawn")
-    number = context.Value("i", 0)
-    executor = ProcessPoolExecutor(jobs, context, _begin, (work, device, number, jobs))
+    executor = ProcessPoolExecutor(jobs, context, _begin, (work, device, context.Value("i", 0), jobs))
     try:
-        futures: dict[Future[Any], Task] = {}
         with interrupts_ignored():
-            for task in tasks:
-                futures[executor.submit(_carry_out, task)] = task
+            futures: dict[Future[Any], Task] = {executor.submit(_carry_out, task): task for task in tasks}
         for future in as_completed(futures):
-            try:
-                result, events = future.result()
-            except BrokenProcessPool:
-                raise StemsplitError(
-                    "A process was ended by the system, perhaps for want of memory. What is done is kept: the same "
-                    "command goes on from there. Try fewer --jobs."
-                ) from None
+            result, events = future.result()
             for event in events:
                 listener(event)
             yield futures[future], result
+    except BrokenProcessPool:
+        raise StemsplitError(
+            "A process was ended by the system, perhaps for want of memory. What is done is kept: the same command "
+            "goes on from there. Try fewer --jobs."
+        ) from None
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():  # they may be in the middle of a song

@@ -29,6 +29,7 @@ from stemsplit.events import Listener, SongsScored, Warned, ignore
 from stemsplit.separation.jobs import Loader
 
 _SCHEMA = 1
+_SCORES, _SDR, _BSSEVAL, _PICTURE = _FILES = ("scores.json", "sdr.csv", "bsseval.csv", "sdr.png")
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,13 @@ class Evaluation:
         plain = [result for result in self.in_order if result.degraded is None]
         return {name: worst_excerpts([result for result in plain if result.method == name]) for name in judged}
 
-    def by_song(self) -> Iterator[tuple[str, list[Task]]]:
+    @property
+    def by_song(self) -> dict[str, list[Task]]:
         """Tasks by song's name."""
-        for name in dict.fromkeys(task.song.name for task in self.tasks):
-            yield name, [task for task in self.tasks if task.song.name == name]
+        found: dict[str, list[Task]] = {}
+        for task in self.tasks:
+            found.setdefault(task.song.name, []).append(task)
+        return found
 
 
 def prepared(request: Request, listener: Listener = ignore) -> Evaluation:
@@ -109,6 +113,7 @@ def prepared(request: Request, listener: Listener = ignore) -> Evaluation:
         ModelError: for a model that cannot be fetched, checked or read.
     """
     _check(request)
+    chosen_split(find_songs(request.folders), request.split)  # that there are none is found before a model is fetched
     models = _models(request, listener)
     sources = list(dict.fromkeys(source for method in models for source in method.sources))
     tracks, notes = chosen_split(told_apart(find_songs(request.folders, sources)), request.split)
@@ -142,7 +147,7 @@ def evaluate(evaluation: Evaluation, listener: Listener = ignore) -> Iterator[Ta
         ModelError, StemsplitError: for what no song is to blame for.
     """
     request = evaluation.request
-    with Store(request.output) as store:
+    with Store(request.output, _FILES) as store:
         for done, task in enumerate(_done(evaluation, store, listener), 1):
             listener(SongsScored(done, len(evaluation.tasks)))
             yield task
@@ -235,6 +240,8 @@ def _rate_of(track: Multitrack) -> int:
 def _key(method: Method, song: Song, with_bsseval: bool) -> str:
     """All that the scores depend on. Raises TrackError for files that are not there."""
     track: Assigned = song.track
+    if not any(track.files):
+        raise DecodeError(f"it has none of the stems {', '.join(method.sources)}")
     layout = [[path.name for path in paths] for paths in (*track.files, track.rest)]
     try:
         states, identity = states_of(song.files), method.identity(song)
@@ -256,10 +263,10 @@ def _write(evaluation: Evaluation, store: Store, listener: Listener) -> None:
     results, folder = evaluation.in_order, evaluation.request.output
     if not results:
         return
-    store.write(folder / "scores.json", scores_json(evaluation.methods, results, evaluation.worst, _failed(evaluation)))
-    store.write(folder / "sdr.csv", sdr_csv(results))
+    store.write(folder / _SCORES, scores_json(evaluation.methods, results, evaluation.worst, _failed(evaluation)))
+    store.write(folder / _SDR, sdr_csv(results))
     if evaluation.request.with_bsseval:
-        store.write(folder / "bsseval.csv", bsseval_csv(results))
+        store.write(folder / _BSSEVAL, bsseval_csv(results))
     try:
         _draw(results, store)
     except ImportError:
@@ -280,7 +287,7 @@ def _draw(results: Sequence[SongResult], store: Store) -> None:
     plain = [result for result in results if result.degraded is None]
     if not plain:
         return
-    store.write(store.folder / "sdr.png", by_song(plain))
+    store.write(store.folder / _PICTURE, by_song(plain))
     for name in dict.fromkeys(result.track for result in plain):
         picture = along_song([result for result in plain if result.track == name])
         store.write(store.folder / "along" / f"{name}.png", picture)

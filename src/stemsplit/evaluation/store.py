@@ -6,6 +6,7 @@ One small file per song and method, whole or not there, named by a hash of all t
 
 import hashlib
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -21,11 +22,18 @@ _KEY_DIGITS = 32
 
 
 class Store:
-    """The results in a folder, locked for this process; a context manager."""
+    """
+    The results in a folder, locked for this process; a context manager.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: made if it is not there.
+        files: names of what else will be written to it.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[str] = ()) -> None:
         self.folder = folder
-        self._kept = folder / HIDDEN
+        self._files = files
+        self._kept = folder / HIDDEN / "results"
         self._lock: FileLock | None = None
 
     def __enter__(self) -> Self:
@@ -34,9 +42,14 @@ class Store:
 
         Raises:
             UsageError: where another process does.
-            OutputError: where nothing can be written.
+            OutputError: where nothing can be written, or files of another origin would be replaced.
         """
         try:
+            foreign = [name for name in self._files if (self.folder / name).exists() and not self._kept.exists()]
+            if foreign:
+                raise OutputError(
+                    f"{shown(self.folder)}: holds a file {foreign[0]} of another origin. Choose another folder with -o."
+                )
             self._kept.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self._kept / "lock")
             self._lock.acquire(blocking=False)

@@ -1,6 +1,7 @@
 """From folders of songs to a keep list: every song judged, what is known already taken as it is."""
 
 import csv
+import hashlib
 import io
 import json
 from collections import Counter
@@ -11,17 +12,18 @@ from pathlib import Path
 
 from stemsplit.audio.assignment import Assigned, SourceRules, assign
 from stemsplit.audio.faults import reason, shown
+from stemsplit.audio.targets import set_aside
 from stemsplit.errors import DecodeError, TrackError, UsageError
 from stemsplit.evaluation.on_demand import OnDemand
 from stemsplit.evaluation.pool import carried_out
 from stemsplit.evaluation.songs import find_songs
 from stemsplit.evaluation.store import Store, key_of, states_of
-from stemsplit.events import Listener, SongsScored, ignore
+from stemsplit.events import Listener, SongsScored, Warned, ignore
 from stemsplit.separation.jobs import Loader
 from stemsplit.training.keep_list import keep_list
 from stemsplit.training.quality import Judging, SongQuality
 
-KEEP = "keep.txt"
+KEEP, _CSV, _JSON = "keep.txt", "quality.csv", "quality.json"
 _SCHEMA = 1
 
 
@@ -117,14 +119,28 @@ def judge(choice: Choice, listener: Listener = ignore) -> Iterator[Assigned]:
         UsageError: where another process writes to the output folder.
         ModelError, StemsplitError: for what no song is to blame for.
     """
-    with Store(choice.request.output) as store:
+    with Store(choice.request.output, (KEEP, _CSV, _JSON)) as store:
         for done, song in enumerate(_judged(choice, store, listener), 1):
             listener(SongsScored(done, len(choice.songs)))
             yield song
-        store.write(choice.keep_file, keep_list_text(choice))
-        store.write(choice.request.output / "quality.csv", _csv(choice.in_order))
+        _write_keep_list(choice, store, listener)
+        store.write(choice.request.output / _CSV, _csv(choice.in_order))
         entries = [quality.to_json() for quality in choice.in_order]
-        store.write(choice.request.output / "quality.json", json.dumps(entries, indent=1) + "\n")
+        store.write(choice.request.output / _JSON, json.dumps(entries, indent=1) + "\n")
+
+
+def _write_keep_list(choice: Choice, store: Store, listener: Listener) -> None:
+    """A list that someone has changed is kept beside the new one."""
+    text, path = keep_list_text(choice), choice.keep_file
+    if path.exists() and store.get(KEEP) not in (None, _digest(path.read_bytes())):
+        aside = set_aside(path)
+        listener(Warned(f"{shown(path)}: was changed since it was written, and is now {shown(aside)}."))
+    store.write(path, text)
+    store.put(KEEP, _digest(path.read_bytes()))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def keep_list_text(choice: Choice) -> str:
