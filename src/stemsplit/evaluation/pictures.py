@@ -69,10 +69,8 @@ def along_song(results: Sequence[SongResult]) -> bytes:
             centres = [second + 0.5 for second in range(len(heights))]
             panel.plot(centres, heights, label=method, **{**_look(result, index), "markersize": 2, "linestyle": "-"})
             if index == 0:
-                edges, quiet = range(len(heard) + 1), [*(not is_heard for is_heard in heard), False]
-                panel.fill_between(
-                    edges, _LOWEST - 1, _HIGHEST + 1, where=quiet, step="post", color="0.88", linewidth=0
-                )
+                quiet = [(second, 1) for second, is_heard in enumerate(heard) if not is_heard]
+                panel.broken_barh(quiet, (_LOWEST - 1, _HIGHEST - _LOWEST + 2), color="0.88", linewidth=0)
         panel.set_title(source, loc="left", fontsize="medium")
         panel.set_ylabel("SDR (dB)")
         panel.set_ylim(_LOWEST - 1, _HIGHEST + 1)
