@@ -1,7 +1,7 @@
 """
 A small network learns to tell four synthetic instruments apart, with remixing and without.
 
-    python tests/benchmarks/learning.py [--seeds 0 1 2] [--steps 500] [--plot learning.png]
+    python tests/benchmarks/learning.py [--seeds 0 1 2] [--steps 500] [--plot learning.png] [--along along.png]
 
 The instruments share their spectrum (`multitracks.py`), so that no gain and no filter separates them. Eight songs of
 24 s at 8 kHz: five to train with, one that validates, two held out, which are scored at the end against the best
@@ -22,6 +22,7 @@ from stemsplit.audio.assignment import SourceRules, assign
 from stemsplit.audio.multitrack import find_multitracks
 from stemsplit.evaluation.evaluate import evaluate_song, overall
 from stemsplit.evaluation.methods import Method, ModelMethod, Plain
+from stemsplit.evaluation.pictures import along_song
 from stemsplit.evaluation.songs import Song
 from stemsplit.events import ignore
 from stemsplit.separation.separator import Separator
@@ -67,18 +68,32 @@ def run(folder: Path, seed: int, remix: bool, steps: int) -> dict[str, Any]:
     output = folder / ("remix" if remix else "plain")
     request = Request([DataFolder(folder / "songs")], recipe(seed, remix, steps), RULES, output)
     train(prepared(request, ALONE), Surroundings("cpu", ALONE, 1, lambda event: None))
-    learnt = ModelMethod.of(partial(Separator.load, str(output), precision="fp32"), "cpu", ignore)
-    methods: list[Method] = [learnt, *(Plain(name, SOURCES, RATE, "floor", name) for name in ("best gain", "mixture"))]
-    songs = [Song(assign(track, RULES)) for track in find_multitracks(folder / "songs" / "test")]
-    model, gain, mixture = (overall([evaluate_song(m, song) for song in songs]) for m in methods)
+    learnt, gain, mixture = (overall([evaluate_song(m, song) for song in test_songs(folder)]) for m in methods(output))
     return {
         "seed": seed,
         "remix": remix,
-        "sdr": model,
-        "above_gain": {source: model[source] - gain[source] for source in model},  # type: ignore[operator]
+        "sdr": learnt,
+        "above_gain": {source: learnt[source] - gain[source] for source in learnt},  # type: ignore[operator]
         "mixture_sdr": mixture,
         "epochs": [asdict(epoch) for epoch in read_epochs(output)],
     }
+
+
+def test_songs(folder: Path) -> list[Song]:
+    return [Song(assign(track, RULES)) for track in find_multitracks(folder / "songs" / "test")]
+
+
+def methods(output: Path) -> list[Method]:
+    """The learnt model, and what needs none."""
+    learnt = ModelMethod.of(partial(Separator.load, str(output), precision="fp32"), "cpu", ignore)
+    return [learnt, *(Plain(name, SOURCES, RATE, "floor", name) for name in ("best gain", "mixture"))]
+
+
+def draw_along(folder: Path, output: Path, path: Path) -> None:
+    """The course of the first song held out."""
+    ceiling = Plain("ideal mask", SOURCES, RATE, "ceiling", "ideal mask")
+    song = test_songs(folder)[0]
+    path.write_bytes(along_song([evaluate_song(method, song) for method in (*methods(output), ceiling)]))
 
 
 def _name(remix: bool) -> str:
@@ -114,6 +129,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--along", type=Path, help="draw SDR along a song held out")
     parser.add_argument("--json", type=Path, help="add every run to this file")
     arguments = parser.parse_args()
     runs = []
@@ -125,6 +141,8 @@ def main() -> None:
                 runs.append(run(folder, seed, remix, arguments.steps))
                 above = ", ".join(f"{source} {value:+.2f}" for source, value in runs[-1]["above_gain"].items())
                 print(f"seed {seed}, {_name(remix)}: SDR above the best gain: {above}", flush=True)
+                if arguments.along and remix and seed == arguments.seeds[0]:
+                    draw_along(folder, folder / "remix", arguments.along)
                 if arguments.json:
                     with arguments.json.open("a") as file:
                         file.write(json.dumps(runs[-1]) + "\n")

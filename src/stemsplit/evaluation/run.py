@@ -267,6 +267,8 @@ def _write(evaluation: Evaluation, store: Store, listener: Listener) -> None:
     store.write(folder / _SDR, sdr_csv(results))
     if evaluation.request.with_bsseval:
         store.write(folder / _BSSEVAL, bsseval_csv(results))
+    else:
+        (folder / _BSSEVAL).unlink(missing_ok=True)  # it tells of another request
     try:
         _draw(results, store)
     except ImportError:
