@@ -9,6 +9,7 @@ Shapes: S sources, T frames; blocks are [S + 1, 2, T], with the mixture behind t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
@@ -80,7 +81,10 @@ def low_rate(opened: Reopen, sample_rate: int) -> Iterator[Stack]:
 
     low = resampled(channels(), sample_rate, min(LOW_RATE, sample_rate))
     for block in resampled(low, min(LOW_RATE, sample_rate), sample_rate, frames):
+        frames -= block.shape[-1]
         yield block.reshape(rows, 2, -1)
+    if frames:  # of a song too short for a single frame at the low rate
+        yield np.zeros((rows, 2, frames), np.float32)
 
 
 def lossy(opened: Reopen, sample_rate: int) -> Iterator[Stack]:
@@ -90,26 +94,24 @@ def lossy(opened: Reopen, sample_rate: int) -> Iterator[Stack]:
     Raises:
         StemsplitError: where no temporary file can be written.
     """
-    with TemporaryDirectory(prefix="stemsplit-") as folder:
-        path = Path(folder) / "mixture.mp3"
+    with ExitStack() as opened_files:
         try:
+            folder = opened_files.enter_context(TemporaryDirectory(prefix="stemsplit-"))
+            path = Path(folder) / "mixture.mp3"
             _encode((block[-1] for block in opened()), path, sample_rate)
         except OSError as error:
             raise StemsplitError(
-                f"{path}: cannot be written: {reason(error)}. Set TMPDIR to another folder."
+                f"No temporary file can be written: {reason(error)}. TMPDIR may name another folder."
             ) from error
-        with open_audio(path) as reader:
-            decoded = resampled(map(to_stereo, reader.blocks()), reader.info.sample_rate, sample_rate)
-            waiting = np.zeros((2, 0), np.float32)
-            for block in opened():
-                frames = block.shape[-1]
-                while waiting.shape[1] < frames:
-                    following = next(decoded, None)
-                    if following is None:
-                        following = np.zeros((2, frames), np.float32)
-                    waiting = np.concatenate([waiting, following], axis=1)
-                yield np.concatenate([block[:-1], waiting[np.newaxis, :, :frames]])
-                waiting = waiting[:, frames:]
+        reader = opened_files.enter_context(open_audio(path))
+        decoded = resampled(map(to_stereo, reader.blocks()), reader.info.sample_rate, sample_rate)
+        waiting = np.zeros((2, 0), np.float32)
+        for block in opened():
+            frames = block.shape[-1]
+            while waiting.shape[1] < frames:
+                waiting = np.concatenate([waiting, next(decoded, np.zeros((2, frames), np.float32))], axis=1)
+            yield np.concatenate([block[:-1], waiting[np.newaxis, :, :frames]])
+            waiting = waiting[:, frames:]
 
 
 def _encode(mixture: Iterator[Block], path: Path, sample_rate: int) -> None:

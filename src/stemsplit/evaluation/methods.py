@@ -22,6 +22,7 @@ from stemsplit.evaluation.metrics import SongScores
 from stemsplit.evaluation.on_demand import OnDemand
 from stemsplit.evaluation.ratio_mask import masked
 from stemsplit.evaluation.songs import Song, Stems
+from stemsplit.evaluation.store import states_of
 from stemsplit.events import Listener, Warned, ignore
 from stemsplit.separation.jobs import Loader
 from stemsplit.separation.separator import Separator
@@ -127,7 +128,7 @@ class FolderMethod:
 
     Attributes:
         name: as tables have it.
-        files: by song's name and source.
+        files: by song's name, and by source in lower case.
     """
 
     name: str
@@ -139,8 +140,7 @@ class FolderMethod:
 
     def identity(self, song: Song) -> str:
         """The files."""
-        states = [(path, path.stat()) for paths in self._of(song) for path in paths]
-        return "; ".join(f"{path.name} {state.st_size} {state.st_mtime_ns}" for path, state in states)
+        return states_of([path for paths in self._of(song) for path in paths])
 
     def begin(self, device: str, listener: Listener) -> None:
         """Warnings are for the listener."""
@@ -153,13 +153,14 @@ class FolderMethod:
     def estimates(self, song: Song) -> Iterator[Estimated]:
         """See `Method`. What is shorter than the song is padded with silence, what is longer is cut."""
         blocks = stem_blocks(self._of(song), self.sample_rate)
-        lacking = 0
+        surplus = 0  # frames that the estimates have more than the song
         for references, mixture in song.parts(self.sample_rate):
             frames = mixture.shape[-1]
-            block = next(blocks, np.zeros((len(self.sources), 2, 0), np.float32))[..., :frames]
-            lacking += frames - block.shape[-1]
+            block = next(blocks, np.zeros((len(self.sources), 2, 0), np.float32))
+            surplus += block.shape[-1] - frames
+            block = block[..., :frames]
             yield Estimated(references, np.pad(block, ((0, 0), (0, 0), (0, frames - block.shape[-1]))), mixture)
-        difference = (sum(block.shape[-1] for block in blocks) - lacking) / self.sample_rate
+        difference = (sum(block.shape[-1] for block in blocks) + surplus) / self.sample_rate
         if abs(difference) > _TOLERANCE_SECONDS:
             kind = "longer than the song, and cut" if difference > 0 else "shorter than the song, and padded"
             self._listener(Warned(f"{song.name}: the stems of {self.name} are {abs(difference):.1f} s {kind}."))
@@ -168,10 +169,10 @@ class FolderMethod:
         files = self.files.get(song.name)
         if files is None:
             raise DecodeError(f"{self.name} has no stems of this song")
-        absent = [source for source in self.sources if not files.get(source)]
+        absent = [source for source in self.sources if not files.get(source.lower())]
         if absent:
             raise DecodeError(f"{self.name} has no {', '.join(absent)} of this song")
-        return [files[source] for source in self.sources]
+        return [files[source.lower()] for source in self.sources]
 
 
 @dataclass

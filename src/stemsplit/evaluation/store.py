@@ -103,12 +103,12 @@ def key_of(*parts: object) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:_KEY_DIGITS]
 
 
-def states_of(files: list[Path]) -> str:
+def states_of(files: Sequence[Path]) -> str:
     """
-    Names, sizes and times of files: what changes when they do, and not when their folder moves.
+    Paths, sizes and times of files: what changes when they do.
 
     Raises:
         OSError: for a file that is gone.
     """
-    states = [(path.name, path.stat()) for path in files]
-    return "; ".join(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states)
+    states = [(path.absolute(), path.stat()) for path in files]
+    return "; ".join(f"{path} {state.st_size} {state.st_mtime_ns}" for path, state in states)

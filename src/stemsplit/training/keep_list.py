@@ -24,10 +24,12 @@ def read_keep_list(path: Path) -> frozenset[str]:
     try:
         if path.is_file() and path.stat().st_size > _MOST_BYTES:
             raise UsageError(f"--keep {shown(path)}: is no list of songs: it has more than 100 MB.")
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        text = path.read_text(encoding="utf-8", errors="surrogateescape").removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
     except OSError as error:
         raise UsageError(f"--keep {shown(path)}: cannot be read: {reason(error)}.") from error
     try:
+        if "\0" in text:
+            raise ValueError
         names = frozenset(_read(line) for line in text.split("\n") if line.strip() and not line.startswith("#"))
     except ValueError:
         raise UsageError(f"--keep {shown(path)}: is no list of songs, one name on each line.") from None
