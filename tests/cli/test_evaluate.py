@@ -1,30 +1,53 @@
-"""`stemsplit evaluate`: scores by song and source beside estimates that need no model, as a table or as objects."""
+"""`stemsplit evaluate`: scores by song, method and source, as objects or tables, and what it refuses to do."""
 
+import json
 import math
+import re
+import sys
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
-from cli.program import assert_one_sentence, stemsplit
+from cli.program import Result, assert_one_sentence, stemsplit
 from multitracks import SOURCES, write_multitrack
 from signals import Block, silence, write_sound
 from standins import REDUCED, make_folder
-from training_runs import RATE, halved, mixture_of, song, tree
+from training_runs import RATE, halved, mixture_of, song, temporaries, tree, write_songs
 
 TINY = REDUCED | {"samplerate": RATE, "bottom_channels": 0, "t_layers": 0}
-KINDS = ("sdr", "mixture_sdr", "gain_sdr")
+PLAIN = ("ideal mask", "best gain", "mixture")
+METHODS = ("model", *PLAIN)
+DRAWING = ("matplotlib.figure", "matplotlib.backends.backend_agg")
+Scores = dict[str, float | None]
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where nothing is to be kept; and no matplotlib, whose pictures take longer than the scores."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in DRAWING:
+        monkeypatch.setitem(sys.modules, name, None)
     return tmp_path / "cache"
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_folder(tmp_path_factory.mktemp("models") / "model", changes=TINY)
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models of other names, sources and rates."""
+    folder = tmp_path_factory.mktemp("models")
+    make_folder(folder / "model", changes=TINY)
+    make_folder(folder / "rhythm", changes=TINY | {"sources": ["drums", "bass"]})
+    make_folder(folder / "karaoke", changes=TINY | {"sources": ["vocals", "other"]})
+    make_folder(folder / "fast", changes=TINY | {"samplerate": 2 * RATE})
+    return folder
+
+
+@pytest.fixture
+def model(models: Path) -> Path:
+    return models / "model"
 
 
 @pytest.fixture(scope="module")
@@ -36,69 +59,99 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def evaluate(*words: str | Path) -> Result:
+    return stemsplit("evaluate", "--device", "cpu", "--precision", "fp32", *words)
+
+
 def decibels(reference: Block, estimate: Block) -> float:
     """Utterance SDR."""
     error = np.square(reference.astype(float) - estimate).sum()
     return 10 * math.log10(np.square(reference.astype(float)).sum() / error)
 
 
-def test_every_song_is_an_object_with_scores_by_source(songs: Path, model: Path) -> None:
-    result = stemsplit("evaluate", songs, "-m", model, "--json", "--device", "cpu")
+def by_method(result: Result) -> dict[str, Scores]:
+    """Of one song."""
+    assert len({report["track"] for report in result.reports}) == 1
+    return {report["method"]: report["sdr"] for report in result.reports}
+
+
+def tracks(result: Result) -> list[str]:
+    return list(dict.fromkeys(report["track"] for report in result.reports))
+
+
+def written(folder: Path | str = "evaluated") -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(Path(folder, "scores.json").read_text(), parse_constant=pytest.fail)
+    return table
+
+
+def table_below(head: str, result: Result) -> dict[str, dict[str, float | str]]:
+    """What people see below a line: cells by row and column."""
+    lines = result.out.splitlines()
+    table = takewhile(lambda line: line.startswith("  "), lines[lines.index(head) + 1 :])
+    columns, *rows = [re.split(" {2,}", line.strip()) for line in table]
+    cells = {name: [float(cell) if cell[-1].isdigit() else cell for cell in row] for name, *row in rows}
+    return {name: dict(zip(columns, row, strict=True)) for name, row in cells.items()}
+
+
+def test_every_song_and_method_is_an_object_with_scores_by_source(songs: Path, model: Path) -> None:
+    result = evaluate(songs, "-m", model, "--json")
     assert result.code == 0
-    assert [report["track"] for report in result.reports] == ["test/song 2", "test/song 3"]
+    pairs = [(report["track"], report["method"]) for report in result.reports]
+    assert pairs == [(name, method) for name in ("test/song 2", "test/song 3") for method in METHODS]
+    kinds = {report["method"]: report["kind"] for report in result.reports}
+    assert kinds == dict(zip(METHODS, ("model", "ceiling", "floor", "floor"), strict=True))
     for report in result.reports:
-        assert report["schema"] == 1
-        assert report["seconds"] == 3.0
-        for kind in KINDS:
-            assert list(report[kind]) == list(SOURCES)
-            assert all(isinstance(value, float) for value in report[kind].values())
+        assert (report["schema"], report["seconds"], report["sample_rate"]) == (1, 3.0, RATE)
+        assert (report["degraded"], report["bsseval"]) == (None, None)
+        assert list(report["sdr"]) == list(SOURCES)
+        assert all(isinstance(value, float) for value in report["sdr"].values())
+    assert evaluate(songs, "-m", model, "--json").out == result.out, "what is known is told as it was"
 
 
-def test_the_estimates_beside_the_model_are_the_mixture_and_its_best_gain(songs: Path, model: Path) -> None:
-    report = stemsplit("evaluate", songs, "-m", model, "--json", "--split", "train", "--device", "cpu").report
+def test_beside_the_model_stand_the_mixture_its_best_gain_and_the_ideal_mask(songs: Path, model: Path) -> None:
+    scores = by_method(evaluate(songs, "-m", model, "--json", "--split", "train"))
     stems = song(0)
     mixture = np.sum(list(stems.values()), axis=0, dtype=float)
     for source in SOURCES:
         gain = float((stems[source] * mixture).sum() / np.square(mixture).sum())
-        assert report["mixture_sdr"][source] == pytest.approx(decibels(stems[source], mixture), abs=1e-3)
-        assert report["gain_sdr"][source] == pytest.approx(decibels(stems[source], gain * mixture), abs=1e-3)
+        best = decibels(stems[source], gain * mixture)
+        assert scores["mixture"][source] == pytest.approx(decibels(stems[source], mixture), abs=1e-3)
+        assert scores["best gain"][source] == pytest.approx(best, abs=1e-3)
+        assert (scores["ideal mask"][source] or 0) > best + 3
 
 
 def test_the_model_is_scored_on_what_it_would_write(songs: Path, model: Path) -> None:
     """The files of `stemsplit separate`, held against the stems."""
-    mixture = mixture_of(song(0))
-    write_sound(Path("song.wav"), mixture, RATE, "FLOAT")
+    write_sound(Path("song.wav"), mixture_of(song(0)), RATE, "FLOAT")
     shared = ("-m", str(model), "--device", "cpu", "--precision", "fp32")
-    written = stemsplit("song.wav", *shared, "--bit-depth", "32f", "--clip", "none", "--json").report["outputs"]
-    report = stemsplit("evaluate", songs, *shared, "--json", "--split", "train").report
-    import soundfile
-
+    outputs = stemsplit("song.wav", *shared, "--bit-depth", "32f", "--clip", "none", "--json").report["outputs"]
+    scores = by_method(evaluate(songs, "-m", model, "--json", "--split", "train"))["model"]
     for source in SOURCES:
-        estimate = soundfile.read(written[source], dtype="float32")[0].T
-        assert report["sdr"][source] == pytest.approx(decibels(song(0)[source], estimate), abs=0.01)
+        estimate = soundfile.read(outputs[source], dtype="float32")[0].T
+        assert scores[source] == pytest.approx(decibels(song(0)[source], estimate), abs=0.01)
 
 
 def test_people_get_a_table_for_each_song_and_means(songs: Path, model: Path) -> None:
-    shared = ("evaluate", songs, "-m", model, "--device", "cpu")
-    result = stemsplit(*shared)
-    lines = result.out.splitlines()
+    result = evaluate(songs, "-m", model)
     assert result.code == 0
-    assert {"test/song 2", "test/song 3", "mean of 2 songs, utterance SDR in dB"} < set(lines)
-    assert [line.split()[0] for line in lines if line.startswith("  ") and line.strip()[0] != "d"] == [
-        "model",
-        "best",
-        "mixture",
-    ] * 3
-    reports = stemsplit(*shared, "--json").reports
-    for name, kind in (("model", "sdr"), ("best gain", "gain_sdr"), ("mixture", "mixture_sdr")):
-        means = [np.mean([report[kind][source] for report in reports]) for source in SOURCES]
-        row = [line for line in lines if line.strip().startswith(name)][-1].split()[-5:]
-        assert [float(cell) for cell in row] == pytest.approx([*means, np.mean(means)], abs=0.006)
+    reports = evaluate(songs, "-m", model, "--json").reports
+    for name in ("test/song 2", "test/song 3"):
+        own = {report["method"]: report["sdr"] for report in reports if report["track"] == name}
+        table = table_below(name, result)
+        assert [*table, *table["model"]] == [*METHODS, *SOURCES]
+        assert all(table[method] == pytest.approx(own[method], abs=0.006) for method in METHODS)
+    table = table_below("mean of 2 songs, utterance SDR in dB", result)
+    assert [*table, *table["model"]] == [*METHODS, *SOURCES, "all"]
+    for method, cells in table.items():
+        scored = [report["sdr"] for report in reports if report["method"] == method]
+        means = [np.mean([scores[source] for scores in scored]) for source in SOURCES]
+        assert list(cells.values()) == pytest.approx([*means, np.mean(means)], abs=0.006)
 
 
 @pytest.mark.parametrize(
     ("split", "expected"),
     [
+        ("auto", ["test/song 2", "test/song 3"]),
         ("train", ["train/song 0"]),
         ("valid", ["valid/song 1"]),
         ("test", ["test/song 2", "test/song 3"]),
@@ -106,25 +159,40 @@ def test_people_get_a_table_for_each_song_and_means(songs: Path, model: Path) ->
     ],
 )
 def test_a_split_is_chosen(split: str, expected: list[str], songs: Path, model: Path) -> None:
-    result = stemsplit("evaluate", songs, "-m", model, "--split", split, "--json", "--device", "cpu")
-    assert [report["track"] for report in result.reports] == expected
+    result = evaluate(songs, "-m", model, "--split", split, "--json")
+    assert tracks(result) == expected
+    assert "All songs are scored" not in result.err
 
 
 def test_songs_without_splits_are_all_scored(songs: Path, model: Path) -> None:
-    result = stemsplit("evaluate", songs / "test", songs / "valid", "-m", model, "--json", "--device", "cpu")
-    assert [report["track"] for report in result.reports] == ["song 2", "song 3", "song 1"]
+    result = evaluate(songs / "test", songs / "valid", "-m", model, "--json")
+    assert tracks(result) == ["song 2", "song 3", "song 1"]
+    assert "warning: All songs are scored." in result.err
 
 
-def test_a_source_that_is_silent_has_no_score(model: Path) -> None:
-    write_multitrack(Path("songs/one"), song(0) | {"bass": silence(2, 3 * RATE)}, RATE)
-    del (stems := song(1) | {})["vocals"]
-    write_multitrack(Path("songs/two"), stems, RATE)
-    shared = ("evaluate", "songs", "-m", model, "--device", "cpu")
-    one, two = stemsplit(*shared, "--json").reports
-    for kind in KINDS:
-        assert [source for source in SOURCES if one[kind][source] is None] == ["bass"]
-        assert [source for source in SOURCES if two[kind][source] is None] == ["vocals"]
-    assert "silent" in stemsplit(*shared).out
+def test_songs_of_one_name_are_told_apart_by_their_folders(model: Path) -> None:
+    for number, folder in enumerate(("here", "there")):
+        write_multitrack(Path(folder, "song"), song(number), RATE)
+    result = evaluate("here", "there", "-m", model, "--json")
+    assert [name.split("/")[-2:] for name in tracks(result)] == [["here", "song"], ["there", "song"]]
+    assert len(written()["songs"]) == 2 * len(METHODS)
+
+
+def test_a_source_that_is_silent_has_no_score_and_is_counted(model: Path) -> None:
+    for number, folder in enumerate(("one", "two")):
+        write_multitrack(Path("songs", folder), song(number) | {"bass": silence(2, 3 * RATE)}, RATE)
+    Path("songs/two/vocals.wav").unlink()
+    result = evaluate("songs", "-m", model, "--json")
+    assert len(result.reports) == 2 * len(METHODS)
+    for report in result.reports:
+        absent = ["bass"] if report["track"] == "one" else ["bass", "vocals"]
+        assert [source for source in SOURCES if report["sdr"][source] is None] == absent
+    assert written()["silent"] == {"bass": 2, "vocals": 1}
+    assert all(entry["mean"]["bass"] is None for entry in written()["utterance_sdr"])
+    people = evaluate("songs", "-m", model)
+    assert "not scored, since silent: bass in 2 songs, vocals in 1 song" in people.out.splitlines()
+    table = table_below("mean of 2 songs, utterance SDR in dB", people)["model"]
+    assert [source for source, cell in table.items() if cell == "silent"] == ["bass"]
 
 
 def test_the_mixture_that_is_there_is_what_is_separated(model: Path) -> None:
@@ -132,73 +200,150 @@ def test_the_mixture_that_is_there_is_what_is_separated(model: Path) -> None:
     write_multitrack(Path("songs/one"), song(0), RATE)
     mixture = halved(mixture_of(song(0)))
     write_sound(Path("songs/one/mixture.wav"), mixture, RATE, "FLOAT")
-    report = stemsplit("evaluate", "songs", "-m", model, "--json", "--device", "cpu").report
+    scores = by_method(evaluate("songs", "-m", model, "--json"))
     for source in SOURCES:
-        assert report["mixture_sdr"][source] == pytest.approx(decibels(song(0)[source], mixture), abs=1e-3)
+        assert scores["mixture"][source] == pytest.approx(decibels(song(0)[source], mixture), abs=1e-3)
 
 
-def test_nothing_is_written(songs: Path, model: Path, cache: Path) -> None:
+def test_only_the_output_folder_is_written(
+    songs: Path, model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in DRAWING:
+        monkeypatch.delitem(sys.modules, name)
     before = tree(songs), tree(model)
-    assert stemsplit("evaluate", songs, "-m", model, "--device", "cpu", "-q").out != ""
+    result = evaluate(songs, "-m", model, "-q", "-o", "new/scores")
+    assert (result.code, result.err) == (0, "")
+    assert "mean of 2 songs" in result.out, "which was asked for, and is no talk"
     assert (tree(songs), tree(model)) == before
-    assert list(Path().iterdir()) == []
-    assert not cache.exists()
+    assert list(Path().iterdir()) == [Path("new")]
+    assert list(Path("new").iterdir()) == [Path("new/scores")]
+    found = {path.name for path in Path("new/scores").iterdir()}
+    assert found == {".stemsplit", "scores.json", "sdr.csv", "sdr.png", "along"}
+    assert [name for name in temporaries(Path("new")) if "/.stemsplit/" not in f"/{name}/"] == []
+    kept = cache.iterdir() if cache.exists() else ()
+    assert {path.name for path in kept} <= {"matplotlib"}, "which keeps a list of fonts"
 
 
-def test_a_song_that_cannot_be_read_fails_alone(songs: Path, model: Path) -> None:
-    for number in range(3):
-        write_multitrack(Path(f"songs/{number}"), song(number), RATE)
-    Path("songs/1/bass.wav").write_bytes(b"garbage" * 99)
-    result = stemsplit("evaluate", "songs", "-m", model, "--json", "--device", "cpu")
+def test_a_song_that_cannot_be_read_fails_alone(model: Path) -> None:
+    write_songs(Path("songs"), range(3))
+    Path("songs/song 1/bass.wav").write_bytes(b"garbage" * 99)
+    result = evaluate("songs", "-m", model, "--json")
     assert result.code == 1
-    assert [report["track"] for report in result.reports] == ["0", "2"]
-    assert "bass.wav: is damaged" in result.err
-    assert result.err.splitlines()[-1] == "error: 1 of 3 songs could not be evaluated."
+    assert sorted(tracks(result)) == ["song 0", "song 2"]
+    assert len(result.reports) == 2 * len(METHODS)
     assert "Traceback" not in result.err
+    lines = result.err.splitlines()
+    assert lines[-1] == "error: 1 of 3 songs could not be evaluated."
+    assert any(line.startswith("error: song 1") and "bass.wav: is damaged" in line for line in lines)
+    failures = [(e["track"], e["method"], "bass.wav: is damaged" in e["error"]) for e in written()["failures"]]
+    assert failures == [("song 1", method, True) for method in METHODS]
+    assert {entry["track"] for entry in written()["songs"]} == {"song 0", "song 2"}
+    write_songs(Path("songs"), [1])
+    assert evaluate("songs", "-m", model, "--json").code == 0, "it has been mended"
+    assert written()["failures"] == []
 
 
-@pytest.mark.parametrize(
-    ("words", "mentions"),
-    [
-        (("SONGS", "--split", "often"), ("--split", "'often'")),
-        (("SONGS/train", "--split", "test"), ("no songs", "test")),
-        (("empty",), ("no songs",)),
-        (("SONGS", "--overlap", "1"), ("overlap",)),
-        pytest.param(("nowhere",), ("nowhere",)),
-        pytest.param(
-            ("SONGS/train/song 0/bass.wav",),
-            ("bass.wav",),
-        ),
-    ],
-)
-def test_slips_are_answered_in_a_sentence(
-    words: tuple[str, ...], mentions: tuple[str, ...], songs: Path, model: Path
+def test_a_song_without_any_of_the_sources_fails_alone(models: Path) -> None:
+    write_multitrack(Path("songs/one"), song(0), RATE)
+    write_multitrack(Path("songs/two"), {"vocals": song(1)["vocals"], "other": song(1)["other"]}, RATE)
+    result = evaluate("songs", "-m", models / "rhythm", "--json")
+    assert (result.code, tracks(result)) == (1, ["one"])
+    assert any("two" in line and "drums, bass" in line for line in result.err.splitlines())
+
+
+SLIPS = [
+    (("SONGS", "--split", "often"), ("--split", "'often'")),
+    (("SONGS/train", "--split", "test"), ("no songs", "test")),
+    (("empty",), ("no songs",)),
+    (("nowhere",), ("nowhere",)),
+    (("SONGS/train/song 0/bass.wav",), ("bass.wav", "no folder")),
+    (("SONGS", "SONGS/test"), ("two of the folders",)),
+    (("SONGS", "--degrade", "vinyl"), ("--degrade", "'vinyl'", "limiter, mp3, 16k")),
+    (("SONGS", "--degrade", "limiter", "--estimates", "empty"), ("--degrade",)),
+    (("SONGS", "--estimates", "nowhere"), ("nowhere",)),
+    (("SONGS", "-o", "SONGS/scores"), ("nothing is written", "-o")),
+    (("SONGS", "-o", "SONGS"), ("nothing is written", "-o")),
+    (("SONGS", "--listen", "SONGS/listen"), ("nothing is written", "listen")),
+    (("SONGS", "--listen", "full"), ("--listen full", "holds something else")),
+    (("SONGS", "-m", "MODEL"), ("model is named twice",)),
+    (("SONGS", "--overlap", "1"), ("overlap",)),
+    (("SONGS", "--device", "tpu"), ("--device", "'tpu'")),
+]
+
+
+@pytest.mark.parametrize(("words", "mentions"), SLIPS)
+def test_slips_are_answered_in_a_sentence_before_the_model_is_loaded(
+    words: tuple[str, ...], mentions: tuple[str, ...], songs: Path, unloadable: Path
 ) -> None:
     Path("empty").mkdir()
-    result = stemsplit("evaluate", *(word.replace("SONGS", str(songs)) for word in words), "-m", model)
+    Path("full").mkdir()
+    Path("full/precious.txt").write_text("precious")
+    before = tree(songs), tree(Path())
+    places = {"SONGS": str(songs), "MODEL": str(unloadable)}
+    result = evaluate(
+        *(re.sub("SONGS|MODEL", lambda found: places[found[0]], word) for word in words), "-m", unloadable
+    )
     assert (result.code, result.out) == (2, "")
     assert_one_sentence(result, *mentions)
+    assert (tree(songs), tree(Path())) == before
 
 
-@pytest.mark.parametrize("words", [("nowhere",), ("songs", "--split", "often")])
-def test_slips_are_found_before_the_model_is_loaded(words: tuple[str, ...], unloadable: Path) -> None:
+@pytest.mark.parametrize("name", ["scores.json", "sdr.csv", "bsseval.csv", "sdr.png"])
+def test_a_file_of_another_origin_is_not_replaced(name: str, songs: Path, model: Path) -> None:
+    Path("evaluated").mkdir()
+    Path("evaluated", name).write_text("precious")
+    result = evaluate(songs, "-m", model)
+    assert (result.code, result.out) == (2, "")
+    assert_one_sentence(result, name, "another origin", "-o")
+    assert Path("evaluated", name).read_text() == "precious"
+    assert len(list(Path("evaluated").iterdir())) == 1
+
+
+def test_models_of_other_sources_have_floors_of_their_own(songs: Path, models: Path) -> None:
+    result = evaluate(songs, "-m", models / "model", "-m", models / "karaoke", "--json", "--split", "train")
+    assert "warning: These do not separate the same sources" in result.err
+    scores = by_method(result)
+    four, two = (f" of {', '.join(sources)} at {RATE} Hz" for sources in (SOURCES, ("vocals", "other")))
+    assert list(scores) == ["model", "karaoke", *(plain + which for which in (four, two) for plain in PLAIN)]
+    mixture = mixture_of(song(0))
+    rest = mixture - song(0)["vocals"]
+    assert list(scores["karaoke"]) == ["vocals", "other"]
+    assert scores["mixture" + two]["other"] == pytest.approx(decibels(rest, mixture), abs=1e-3)
+    assert scores["mixture" + four]["other"] == pytest.approx(decibels(song(0)["other"], mixture), abs=1e-3)
+    alone = by_method(evaluate(songs, "-m", models / "karaoke", "--json", "--split", "train"))
+    assert alone == {"karaoke": scores["karaoke"], **{plain: scores[plain + two] for plain in PLAIN}}
+    people = evaluate(songs, "-m", models / "model", "-m", models / "karaoke", "--split", "train")
+    table = table_below("train/song 0", people)["karaoke"]
+    assert [source for source, cell in table.items() if cell == "-"] == ["drums", "bass"]
+
+
+def test_models_of_other_rates_are_told_not_to_compare(songs: Path, models: Path) -> None:
+    result = evaluate(songs, "-m", models / "model", "-m", models / "fast", "--json", "--split", "train")
+    assert "warning: These models have different sample rates" in result.err
+    assert {report["sample_rate"] for report in result.reports if report["method"] == "fast"} == {2 * RATE}
+
+
+@pytest.mark.parametrize(("rest", "source"), [("auto", "other"), ("bass", "bass"), ("refuse", None)])
+def test_stems_of_other_names_go_where_rest_says(rest: str, source: str | None, model: Path) -> None:
+    """They are part of the mixture in any case."""
+    stems = song(0) | {"keys": halved(song(1)["other"])}
+    write_multitrack(Path("songs/one"), stems, RATE)
+    scores = by_method(evaluate("songs", "-m", model, "--json", "--rest", rest))["mixture"]
+    for name in SOURCES:
+        true = stems[name] + stems["keys"] if name == source else stems[name]
+        assert scores[name] == pytest.approx(decibels(true, mixture_of(stems)), abs=1e-3)
+    assert_one_sentence(evaluate("songs", "-m", model, "--rest", "drum"), "--rest", "'drum'")
+
+
+def test_what_a_model_does_not_separate_is_part_of_the_mixture(models: Path) -> None:
     write_multitrack(Path("songs/one"), song(0), RATE)
-    assert stemsplit("evaluate", *words, "-m", unloadable).code == 2
-
-
-def test_a_stem_that_no_source_takes_is_part_of_the_mixture(tmp_path: Path) -> None:
-    model = make_folder(tmp_path / "two", changes=TINY | {"sources": ["drums", "bass"]})
-    write_multitrack(Path("songs/one"), song(0), RATE)
-    without = stemsplit("evaluate", "songs", "-m", model, "--json").report
-    write_multitrack(Path("songs/one"), song(0), RATE, mixture=True)
-    given = stemsplit("evaluate", "songs", "-m", model, "--json").report
-    for kind in ("sdr", "mixture_sdr", "gain_sdr"):
-        assert without[kind] == pytest.approx(given[kind], abs=0.01)
-
-
-def test_a_model_of_fewer_sources_can_be_scored(tmp_path: Path) -> None:
-    model = make_folder(tmp_path / "two", changes=TINY | {"sources": ["drums", "bass"]})
-    write_multitrack(Path("songs/one"), song(0), RATE)
-    result = stemsplit("evaluate", "songs", "-m", model, "--json")
+    result = evaluate("songs", "-m", models / "rhythm", "--json")
     assert "--rest" not in result.err
-    assert list(result.report["sdr"]) == ["drums", "bass"]
+    without = by_method(result)
+    assert list(without) == ["rhythm", *PLAIN]
+    assert list(without["rhythm"]) == ["drums", "bass"]
+    write_multitrack(Path("songs/one"), song(0), RATE, mixture=True)
+    given = by_method(evaluate("songs", "-m", models / "rhythm", "--json"))
+    assert all(scores == pytest.approx(given[method], abs=0.01) for method, scores in without.items())
+    for source, floor in without["best gain"].items():
+        assert (without["ideal mask"][source] or 0) > (floor or 0), "the mask leaves the others out too"

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from stemsplit.audio.blocks import Block
 from stemsplit.audio.channels import to_stereo
 from stemsplit.audio.encoder import open_encoder
-from stemsplit.audio.faults import reason
 from stemsplit.audio.formats import Encoding
 from stemsplit.audio.reader import open_audio
 from stemsplit.audio.resample import resampled
@@ -101,7 +100,7 @@ def lossy(opened: Reopen, sample_rate: int) -> Iterator[Stack]:
             _encode((block[-1] for block in opened()), path, sample_rate)
         except OSError as error:
             raise StemsplitError(
-                f"No temporary file can be written: {reason(error)}. TMPDIR may name another folder."
+                f"No temporary file can be written: {error.strerror or error}. TMPDIR may name another folder."
             ) from error
         reader = opened_files.enter_context(open_audio(path))
         decoded = resampled(map(to_stereo, reader.blocks()), reader.info.sample_rate, sample_rate)

@@ -9,6 +9,7 @@ from stemsplit.audio.faults import shown
 from stemsplit.audio.multitrack import Multitrack, find_multitracks
 from stemsplit.errors import UsageError
 
+_LOSSLESS = (".wav", ".flac", ".aiff")
 _MIXTURE = "/mixture"  # the folder that tools make of a file of this name
 
 
@@ -80,7 +81,15 @@ def _of(
         same = [candidate for candidate in found if _last(_trimmed(candidate.name)) == last]
         if sum(_last(other.name) == last for other in tracks) > 1:
             return None
-    return same[0].files if len(same) == 1 else None
+    return {name: _one_format(paths) for name, paths in same[0].files.items()} if len(same) == 1 else None
+
+
+def _one_format(paths: Sequence[Path]) -> Sequence[Path]:
+    """Of files that are one sound in several formats, the first that loses nothing."""
+    chosen: dict[Path, Path] = {}
+    for path in sorted(paths, key=lambda path: (path.suffix.lower() not in _LOSSLESS, path.name)):
+        chosen.setdefault(path.with_name(path.stem.lower()), path)
+    return tuple(chosen.values())
 
 
 def _trimmed(name: str) -> str:

@@ -29,6 +29,7 @@ from stemsplit.separation.separator import Separator
 from stemsplit.separation.statistics import Statistics
 
 Kind = Literal["model", "estimates", "ceiling", "floor"]
+_NOTHING = np.zeros((1, 2, 0), np.float32)
 _TOLERANCE_SECONDS = 0.1  # by which estimates may be shorter or longer than their song without a word
 
 
@@ -152,15 +153,18 @@ class FolderMethod:
 
     def estimates(self, song: Song) -> Iterator[Estimated]:
         """See `Method`. What is shorter than the song is padded with silence, what is longer is cut."""
-        blocks = stem_blocks(self._of(song), self.sample_rate)
-        surplus = 0  # frames that the estimates have more than the song
+        streams = [stem_blocks([files], self.sample_rate) for files in self._of(song)]
+        surplus = np.zeros(len(streams))  # seconds that the estimates have more than the song
         for references, mixture in song.parts(self.sample_rate):
-            frames = mixture.shape[-1]
-            block = next(blocks, np.zeros((len(self.sources), 2, 0), np.float32))
-            surplus += block.shape[-1] - frames
-            block = block[..., :frames]
-            yield Estimated(references, np.pad(block, ((0, 0), (0, 0), (0, frames - block.shape[-1]))), mixture)
-        difference = (sum(block.shape[-1] for block in blocks) + surplus) / self.sample_rate
+            estimates = np.zeros_like(references)
+            for row, stream in enumerate(streams):
+                block = next(stream, _NOTHING)[0]
+                surplus[row] += (block.shape[1] - mixture.shape[1]) / self.sample_rate
+                block = block[:, : mixture.shape[1]]
+                estimates[row, :, : block.shape[1]] = block
+            yield Estimated(references, estimates, mixture)
+        surplus += [sum(block.shape[2] for block in stream) / self.sample_rate for stream in streams]
+        difference = float(surplus[np.abs(surplus).argmax()])
         if abs(difference) > _TOLERANCE_SECONDS:
             kind = "longer than the song, and cut" if difference > 0 else "shorter than the song, and padded"
             self._listener(Warned(f"{song.name}: the stems of {self.name} are {abs(difference):.1f} s {kind}."))

@@ -60,9 +60,9 @@ def _excerpts(result: SongResult) -> list[WorstExcerpt]:
     for source, sdr in result.sdr.items():
         if sdr is None:
             continue
-        samples = 2 * result.sample_rate  # of a second; the last, which may be shorter, is counted as if it were none
-        signal = samples * 10 ** (np.array(result.level_by_second[source]) / 10)
-        error = (signal + DELTA) / 10 ** (np.array(result.sdr_by_second[source]) / 10)
+        whole = max(1, int(result.seconds))  # what is left of a second at the end does not count
+        signal = 2 * result.sample_rate * 10 ** (np.array(result.level_by_second[source][:whole]) / 10)
+        error = (signal + DELTA) / 10 ** (np.array(result.sdr_by_second[source][:whole]) / 10)
         seconds = min(EXCERPT_SECONDS, len(signal))
         signals, errors = _windows(signal, seconds), _windows(error, seconds)
         heard = signals / seconds >= signal.mean() * 10 ** (-_HEARD_DB / 10)
