@@ -11,14 +11,18 @@ _TEMPORARY = ".tmp"
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path, beside: Path | None = None) -> Iterator[BinaryIO]:
     """
     Open a file to write it; it has its name when the context ends well, and what had it before is gone only then.
+
+    Args:
+        path: its name.
+        beside: the folder, on the same disk, where it is written; by default its own.
 
     Raises:
         OSError: where it cannot be written.
     """
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{_TEMPORARY}")
+    temporary = (beside or path.parent) / (f".{path.name[:40]}.{secrets.token_hex(4)}{_TEMPORARY}")
     try:
         with temporary.open("wb") as file:
             yield file

@@ -30,7 +30,7 @@ from training_runs import RATE, song, train, tree, write_songs
 
 TINY = REDUCED | {"samplerate": RATE, "bottom_channels": 0, "t_layers": 0}
 SHARED = ("--device", "cpu", "--precision", "fp32")
-RESULTS = Path("quality/.stemsplit/results")
+RESULTS = Path("judged/.stemsplit/results")
 Judge = Callable[..., Result]
 
 
@@ -89,7 +89,7 @@ def results() -> dict[str, int]:
 
 
 def comments() -> list[str]:
-    return [line for line in Path("quality/keep.txt").read_text().splitlines() if line.startswith("# ")]
+    return [line for line in Path("judged/keep.txt").read_text().splitlines() if line.startswith("# ")]
 
 
 # What comes out
@@ -118,19 +118,19 @@ def test_people_get_a_table_for_each_song(data: Path, judge: Judge) -> None:
     assert [line.split()[1:4:2] for line in swapped.splitlines()[1:3]] == [["0", "100"], ["100", "0"]]
     assert unsung.splitlines()[4].split(maxsplit=1) == ["vocals", "is never heard"]
     assert "  drums is heard as bass in 100% of its seconds" in result.out.splitlines()
-    assert result.err.splitlines()[-1] == "2 of 3 songs are kept: stemsplit train ... --keep quality/keep.txt"
+    assert result.err.splitlines()[-1] == "2 of 3 songs are kept: stemsplit train ... --keep judged/keep.txt"
 
 
 def test_the_folder_holds_all_matrices_and_a_keep_list_that_train_takes(data: Path, judge: Judge) -> None:
     reports = judge(data, "--json").reports
-    assert tracks_in(Path("quality")) == {"keep.txt", "quality.csv", "quality.json"}
-    assert read_keep_list(Path("quality/keep.txt")) == {"good", "unsung"}
-    assert counts(train(data, "--check", "--keep", "quality/keep.txt")) == {"train": 1, "valid": 1, "test": 0}
+    assert tracks_in(Path("judged")) == {"keep.txt", "quality.csv", "quality.json"}
+    assert read_keep_list(Path("judged/keep.txt")) == {"good", "unsung"}
+    assert counts(train(data, "--check", "--keep", "judged/keep.txt")) == {"train": 1, "valid": 1, "test": 0}
     first, rejected = comments()
     assert first.startswith("# 2 of 3 songs")
     assert rejected == f"# rejected: swapped: {'; '.join(reports[1]['reasons'])}"
-    assert json.loads(Path("quality/quality.json").read_text()) == reports
-    with Path("quality/quality.csv").open(newline="") as file:
+    assert json.loads(Path("judged/quality.json").read_text()) == reports
+    with Path("judged/quality.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
     assert [(row["track"], row["stem"]) for row in table] == [
         (report["track"], source) for report in reports for source in SOURCES
@@ -178,10 +178,10 @@ def test_only_songs_that_are_new_are_judged(data: Path, judge: Judge, asked: lis
     changed = judge(data, "--json")
     assert asked[12:] == [3 * RATE] * 4
     assert [report["kept"] for report in changed.reports] == [True, True, True]
-    told = json.loads(Path("quality/quality.json").read_text())
+    told = json.loads(Path("judged/quality.json").read_text())
     assert [entry["track"] for entry in told] == ["good", "swapped", "unsung"]
     assert results().items() > before.items()
-    assert read_keep_list(Path("quality/keep.txt")) == {"good", "swapped", "unsung"}
+    assert read_keep_list(Path("judged/keep.txt")) == {"good", "swapped", "unsung"}
 
 
 def test_another_model_judges_anew(data: Path, judge: Judge, asked: list[int], tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_killed_it_goes_on_where_it_was(tmp_path: Path, model: Path, judge: Judg
         killed.kill()
         killed.wait()
     before = results()
-    assert (len(before) < 12, Path("quality/keep.txt").exists()) == (True, False)
+    assert (len(before) < 12, Path("judged/keep.txt").exists()) == (True, False)
     assert len(judge(data, "--json").reports) == len(results()) == 12
     assert results().items() > before.items()
 
@@ -248,7 +248,7 @@ def test_a_song_that_cannot_be_read_fails_alone(data: Path, judge: Judge) -> Non
     failure, total = [line for line in result.err.splitlines() if line.startswith("error: ")]
     assert failure.startswith("error: good: data/good/bass.wav: is damaged")
     assert total == "error: 1 of 3 songs could not be judged."
-    assert read_keep_list(Path("quality/keep.txt")) == {"unsung"}
+    assert read_keep_list(Path("judged/keep.txt")) == {"unsung"}
     assert comments()[-1] == f"# not judged: {failure.removeprefix('error: ')}"
 
 
@@ -299,7 +299,7 @@ def test_names_that_are_no_text_are_names_too(data: Path, judge: Judge) -> None:
     assert [report["track"] for report in judge(data, "--json").reports] == [name, "swapped", "unsung"]
     result = judge(data)
     assert (result.code, result.out.count("kept")) == (0, 2)
-    assert read_keep_list(Path("quality/keep.txt")) == {name, "unsung"}
+    assert read_keep_list(Path("judged/keep.txt")) == {name, "unsung"}
 
 
 # The keep list that is there already
@@ -307,7 +307,7 @@ def test_names_that_are_no_text_are_names_too(data: Path, judge: Judge) -> None:
 
 def test_a_keep_list_that_was_changed_is_kept_beside_the_new_one(data: Path, judge: Judge) -> None:
     assert judge(data).code == 0
-    path = Path("quality/keep.txt")
+    path = Path("judged/keep.txt")
     own = path.read_bytes()
     write_multitrack(data / "third", stems(1), RATE)
     assert "warning" not in judge(data).err
@@ -315,20 +315,20 @@ def test_a_keep_list_that_was_changed_is_kept_beside_the_new_one(data: Path, jud
     assert new != own, "replaced without a word"
     path.write_text("good\nswapped\n")
     result = judge(data)
-    assert "warning: quality/keep.txt: was changed" in result.err
-    assert "quality/keep (changed).txt" in result.err
-    assert Path("quality/keep (changed).txt").read_text() == "good\nswapped\n"
+    assert "warning: judged/keep.txt: was changed" in result.err
+    assert "judged/keep (changed).txt" in result.err
+    assert Path("judged/keep (changed).txt").read_text() == "good\nswapped\n"
     assert path.read_bytes() == new
     assert "warning" not in judge(data).err
-    assert sorted(path.name for path in Path("quality").glob("*.txt")) == ["keep (changed).txt", "keep.txt"]
+    assert sorted(path.name for path in Path("judged").glob("*.txt")) == ["keep (changed).txt", "keep.txt"]
 
 
 def test_a_keep_list_that_was_there_before_is_kept_too(data: Path, judge: Judge) -> None:
     """Beside the results of an earlier run that was stopped, or of `stemsplit evaluate`."""
     RESULTS.mkdir(parents=True)
-    Path("quality/keep.txt").write_text("mine\n")
+    Path("judged/keep.txt").write_text("mine\n")
     assert judge(data).code in (0, 2)
-    assert "mine\n" in [path.read_text() for path in Path("quality").glob("keep*.txt")]
+    assert "mine\n" in [path.read_text() for path in Path("judged").glob("keep*.txt")]
 
 
 # Colours

@@ -19,10 +19,10 @@ from signals import Block, noise, write_sound
 from stemsplit.audio.assignment import SourceRules, assign
 from stemsplit.audio.multitrack import BLOCK_FRAMES, find_multitracks
 from stemsplit.errors import DecodeError
-from stemsplit.evaluation.alignment import Estimated, Waiting
 from stemsplit.evaluation.methods import NEEDS_NO_MODEL, FolderMethod, Method, ModelMethod, Plain
 from stemsplit.evaluation.metrics import SongScores
 from stemsplit.evaluation.on_demand import OnDemand
+from stemsplit.evaluation.pairing import Estimated, Waiting
 from stemsplit.evaluation.run import Request, evaluate, prepared
 from stemsplit.evaluation.songs import Song
 from stemsplit.events import Event, Warned

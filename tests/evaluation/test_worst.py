@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from signals import noise
 from stemsplit.audio.assignment import Assigned
-from stemsplit.evaluation.alignment import Estimated
 from stemsplit.evaluation.evaluate import SongResult, evaluate_song
 from stemsplit.evaluation.methods import Kind
+from stemsplit.evaluation.pairing import Estimated
 from stemsplit.evaluation.songs import Song
 from stemsplit.evaluation.worst import COUNT, EXCERPT_SECONDS, WorstExcerpt, worst_excerpts
 from stemsplit.events import Listener

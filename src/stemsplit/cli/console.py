@@ -156,7 +156,7 @@ class Console:
         """
         try:
             with self._display.aside():
-                sys.stdout.write("".join(f"{line if isinstance(line, str) else _coloured(line)}\n" for line in lines))
+                sys.stdout.write("".join(f"{_for_stdout(line)}\n" for line in lines))
                 sys.stdout.flush()
         except BrokenPipeError:
             raise
@@ -248,8 +248,11 @@ def _epoch(event: EpochEnded) -> str:
     )
 
 
-def _coloured(line: Text) -> str:
-    """As stdout takes it."""
+def _for_stdout(line: str | Text) -> str:
+    """As stdout takes it: with marks for what it cannot show, and colours on a terminal."""
+    if isinstance(line, str):
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        return _printable(line).encode(encoding, "replace").decode(encoding)
     terminal = RichConsole(file=sys.stdout, highlight=False, soft_wrap=True)
     with terminal.capture() as capture:
         terminal.print(line, end="")

@@ -16,8 +16,6 @@ from stemsplit.errors import StemsplitError, UsageError
 if TYPE_CHECKING:
     from stemsplit.evaluation.run import Evaluation
 
-_DEGRADATIONS = ("limiter", "mp3", "16k")
-
 
 def evaluate(
     data: Annotated[list[Path], typer.Argument(metavar="DATA...", help="Folders with one folder of stems per song.")],
@@ -143,8 +141,10 @@ def _check(folders: Sequence[Path], estimates: Sequence[Path], split: str) -> No
 
 def _degradations(given: Sequence[str]) -> list[str]:
     """From `--degrade limiter,mp3` and `--degrade limiter --degrade mp3`."""
+    from stemsplit.evaluation.degradation import DEGRADATIONS
+
     names = list(dict.fromkeys(name.strip() for text in given for name in text.split(",")))
     for name in names:
-        if name not in _DEGRADATIONS:
-            raise UsageError(f"--degrade must be of {', '.join(_DEGRADATIONS)}, not {name!r}.")
+        if name not in DEGRADATIONS:
+            raise UsageError(f"--degrade must be of {', '.join(DEGRADATIONS)}, not {name!r}.")
     return names

@@ -25,7 +25,7 @@ def quality(
     model: Model = "htdemucs",
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Where keep.txt and all matrices go.")
-    ] = Path("quality"),
+    ] = Path("judged"),
     split: Annotated[
         str,
         typer.Option(metavar="train|valid|test|all", help="train: all songs in no folder called valid or test."),

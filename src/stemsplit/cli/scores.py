@@ -17,7 +17,7 @@ def song_table(name: str, results: Sequence[SongResult]) -> list[str]:
     lines = [name, *_table([(_label(result.method, result.degraded), result.sdr) for result in told])]
     judged = [result for result in results if result.bsseval is not None and result.kind in _JUDGED]
     if judged:
-        lines += ["  BSSEval v4, median over 1 s frames", *_table(_bsseval_rows(judged))]
+        lines += ["  BSSEval v4, median over 1 s frames", *_table(_bsseval_rows(judged), "-")]
     return lines
 
 
@@ -35,7 +35,7 @@ def summary_tables(results: Sequence[SongResult]) -> list[str]:
             f"median of {_songs(count)}, BSSEval v4 {metric.upper()} in dB (over 1 s frames, then over songs)",
         ]
         rows = [(_group_label(group, own, count), overall_bsseval(own, metric)) for group, own in scored.items()]
-        lines += _table(rows)
+        lines += _table(rows, "-")
     quiet = silent(results)
     if quiet:
         lines += ["", f"not scored, since silent: {', '.join(f'{s} in {_songs(n)}' for s, n in quiet.items())}"]
@@ -58,15 +58,15 @@ def worst_table(worst: Mapping[str, Sequence[WorstExcerpt]]) -> list[str]:
     return lines
 
 
-def _table(rows: Rows) -> list[str]:
-    """A head and a line for each row; a dash where a method does not separate a source."""
+def _table(rows: Rows, missing: str = "silent") -> list[str]:
+    """A head and a line for each row; a dash where a method does not separate a source, `missing` for no score."""
     columns = list(dict.fromkeys(source for _, values in rows for source in values))
     columns.sort(key=lambda source: source == "all")
     name_width = max(10, *(len(name) for name, _ in rows))
     widths = {source: max(8, len(source)) for source in columns}
     lines = [f"  {'':{name_width}}" + "".join(f"  {source:>{widths[source]}}" for source in columns)]
     for name, values in rows:
-        cells = (_decibels(values, source, widths[source]) for source in columns)
+        cells = (_decibels(values, source, widths[source], missing) for source in columns)
         lines.append(f"  {name:{name_width}}  {'  '.join(cells)}")
     return lines
 
@@ -82,11 +82,11 @@ def _bsseval_rows(results: Sequence[SongResult]) -> Rows:
     ]
 
 
-def _decibels(values: Mapping[str, float | None], source: str, width: int) -> str:
+def _decibels(values: Mapping[str, float | None], source: str, width: int, missing: str) -> str:
     if source not in values:
         return f"{'-':>{width}}"
     value = values[source]
-    return f"{'silent':>{width}}" if value is None else f"{value:{width}.2f}"
+    return f"{missing:>{width}}" if value is None else f"{value:{width}.2f}"
 
 
 def _is_told(kind: str, degraded: str | None) -> bool:

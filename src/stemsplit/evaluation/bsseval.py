@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from stemsplit.errors import UsageError
 
+_MOST_DB = 300.0  # where museval has infinity
 METRICS = ("sdr", "sir", "isr", "sar")
 
 
 @dataclass(frozen=True)
 class BssEval:
     """
-    Medians over 1 s frames in dB; None where it is infinite.
+    Medians over 1 s frames in dB, at most 300 of them.
 
     Attributes:
         sdr: signal to distortion.
@@ -30,12 +31,12 @@ class BssEval:
         sar: signal to artifacts.
     """
 
-    sdr: float | None
-    sir: float | None
-    isr: float | None
-    sar: float | None
+    sdr: float
+    sir: float
+    isr: float
+    sar: float
 
-    def to_json(self) -> dict[str, float | None]:
+    def to_json(self) -> dict[str, float]:
         """By name."""
         return asdict(self)
 
@@ -86,8 +87,8 @@ def bsseval(references: NDArray[np.float32], estimates: NDArray[np.float32], sam
     for index, row in enumerate(rows):
         frames = np.stack([sdr[index], sir[index], isr[index], sar[index]])
         if not np.isnan(frames).all(axis=1).any():
-            medians = np.nanmedian(frames, axis=1)
-            scores[row] = BssEval(*(round(float(value), 6) if np.isfinite(value) else None for value in medians))
+            medians = np.nanmedian(np.clip(frames, -_MOST_DB, _MOST_DB), axis=1)
+            scores[row] = BssEval(*(round(float(value), 6) for value in medians))
     return scores
 
 

@@ -4,20 +4,21 @@ One song by one method: its scores. Nothing holds a whole song, unless BSSEval i
 Shapes: S sources, T frames.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from stemsplit.evaluation.alignment import Estimated
 from stemsplit.evaluation.bsseval import BssEval, bsseval
 from stemsplit.evaluation.methods import Kind, Method
-from stemsplit.evaluation.metrics import SecondEnergies, SongScores, mean_sdr, sdr_of, utterance_sdr
+from stemsplit.evaluation.metrics import SecondEnergies, mean_sdr, sdr_of, utterance_sdr
+from stemsplit.evaluation.pairing import Estimated
 from stemsplit.evaluation.songs import Song
 from stemsplit.events import Listener
 
 _DIGITS, _SECOND_DIGITS = 6, 3  # of decibels that are kept
+_REST = 1e-2  # energy over the mixture's, -20 dB, above which what is no source counts
 _QUIET = 1e-20  # energy per sample, the lowest level that is told
 
 
@@ -140,19 +141,19 @@ def _by_source(method: Method, rows: Sequence[Sequence[float]]) -> dict[str, lis
     return {s: [round(value, _SECOND_DIGITS) for value in row] for s, row in zip(method.sources, rows, strict=True)}
 
 
-def _bsseval(parts: Sequence[Estimated], method: Method) -> dict[str, BssEval | None]:
-    references = np.concatenate([part.references for part in parts], axis=-1)
-    estimates = np.concatenate([part.estimates for part in parts], axis=-1)
+def _bsseval(parts: list[Estimated], method: Method) -> dict[str, BssEval | None]:
+    """Of a song; where the sources are not all of it, the rest is one more to interfere, as papers have it."""
+    mixture, references, estimates = (
+        np.concatenate([getattr(part, what) for part in parts], axis=-1)
+        for what in ("mixture", "references", "estimates")
+    )
+    parts.clear()  # a song takes enough memory once
+    rest = mixture - references.sum(axis=0)
+    if np.square(rest).sum() > _REST * np.square(mixture).sum():
+        references = np.concatenate([references, rest[np.newaxis]])
+        estimates = np.concatenate([estimates, (mixture - estimates.sum(axis=0))[np.newaxis]])
     scores = bsseval(references, estimates, method.sample_rate)
     return {source: scores.get(row) for row, source in enumerate(method.sources)}
-
-
-def score(parts: Iterable[Estimated], sources: int) -> SongScores:
-    """The running sums over a song that is estimated."""
-    scores = SongScores(sources)
-    for part in parts:
-        scores.add(*part)
-    return scores
 
 
 def overall(results: Sequence[SongResult]) -> dict[str, float | None]:
@@ -168,7 +169,6 @@ def overall_bsseval(results: Sequence[SongResult], metric: str) -> dict[str, flo
     medians: dict[str, float | None] = {}
     for source in sources:
         entries = [result.bsseval[source] for result in results if result.bsseval is not None]
-        values = [getattr(entry, metric) for entry in entries if entry is not None]
-        known = [value for value in values if value is not None]
+        known = [getattr(entry, metric) for entry in entries if entry is not None]
         medians[source] = float(np.median(known)) if known else None
     return {**medians, "all": mean_sdr(list(medians.values()))}

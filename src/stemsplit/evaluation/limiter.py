@@ -36,6 +36,26 @@ def limiter_gain(mixture: Tensor, ceiling: Tensor, sample_rate: int = 44_100) ->
     level, ceiling = mixture.abs().amax(1, keepdim=True), ceiling[:, None, None]
     needed = torch.where(level > ceiling, ceiling / level.clamp_min(1e-12), 1)
     half = round(WINDOW_SECONDS * sample_rate) // 2
-    window = 2 * half + 1
-    held = -F.max_pool1d(F.pad(-needed, (half, half), value=-1), window, 1)
-    return F.avg_pool1d(F.pad(held, (half, half), mode="replicate"), window, 1)
+    held = _running_minimum(F.pad(needed, (half, half), value=1), 2 * half + 1)
+    return _running_mean(F.pad(held, (half, half), mode="replicate"), 2 * half + 1)
+
+
+def _running_minimum(x: Tensor, window: int) -> Tensor:
+    """
+    Of every `window` neighbours, in three passes whatever the window (van Herk 1992).
+
+    Any stretch of that length is the end of one block and the beginning of the next.
+
+    Shape: [B, 1, T] -> [B, 1, T - window + 1]
+    """
+    frames = x.shape[-1]
+    blocks = F.pad(x, (0, -frames % window), value=torch.inf).unflatten(-1, (-1, window))
+    before = blocks.cummin(-1).values.flatten(-2)
+    behind = blocks.flip(-1).cummin(-1).values.flip(-1).flatten(-2)
+    return torch.minimum(behind[..., : frames - window + 1], before[..., window - 1 : frames])
+
+
+def _running_mean(x: Tensor, window: int) -> Tensor:
+    """Of every `window` neighbours. Shape: [B, 1, T] -> [B, 1, T - window + 1]."""
+    sums = F.pad(x.double().cumsum(-1), (1, 0))
+    return ((sums[..., window:] - sums[..., :-window]) / window).to(x.dtype)

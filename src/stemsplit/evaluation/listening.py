@@ -16,6 +16,7 @@ import numpy as np
 from stemsplit.audio.blocks import Block
 from stemsplit.audio.faults import reason, shown
 from stemsplit.audio.formats import Encoding
+from stemsplit.audio.targets import check_writable
 from stemsplit.audio.writer import TrackWriter
 from stemsplit.errors import OutputError, StemsplitError
 from stemsplit.evaluation.methods import Method
@@ -38,6 +39,7 @@ def check_listening(folder: Path) -> None:
     try:
         if folder.exists() and any(folder.iterdir()) and not (folder / INDEX).is_file():
             raise OutputError(f"--listen {shown(folder)}: holds something else. Name a new folder.")
+        check_writable(folder)
     except OSError as error:
         raise OutputError(f"--listen {shown(folder)}: cannot be written: {reason(error)}.") from error
 
@@ -118,7 +120,8 @@ def _cut(method: Method, song: Song, excerpts: Sequence[WorstExcerpt]) -> list[d
     for part in method.estimates(song):
         stacked = np.concatenate([part.mixture[np.newaxis], part.references, part.estimates])
         for (first, end), piece in zip(bounds, pieces, strict=True):
-            piece.append(stacked[..., max(0, first - position) : max(0, end - position)])
+            if position < end and first < position + stacked.shape[-1]:
+                piece.append(stacked[..., max(0, first - position) : end - position].copy())
         position += stacked.shape[-1]
         if position >= bounds[-1][1]:
             break

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from stemsplit.audio.blocks import Block
 from stemsplit.audio.multitrack import stem_blocks
 from stemsplit.errors import DecodeError
-from stemsplit.evaluation.alignment import Estimated, Waiting
 from stemsplit.evaluation.metrics import SongScores
 from stemsplit.evaluation.on_demand import OnDemand
+from stemsplit.evaluation.pairing import Estimated, Waiting, with_rest
 from stemsplit.evaluation.ratio_mask import masked
 from stemsplit.evaluation.songs import Song, Stems
 from stemsplit.evaluation.store import states_of
@@ -101,7 +101,8 @@ class ModelMethod:
 
     def estimates(self, song: Song) -> Iterator[Estimated]:
         """See `Method`."""
-        statistics = Statistics.of(mixture for _, mixture in song.parts(self.sample_rate))
+        warned = song.parts(self.sample_rate, lambda text: self.model.tell(Warned(text)))
+        statistics = Statistics.of(mixture for _, mixture in warned)
         return separated(self.model.separator, song.parts(self.sample_rate), statistics)
 
 
@@ -153,9 +154,9 @@ class FolderMethod:
 
     def estimates(self, song: Song) -> Iterator[Estimated]:
         """See `Method`. What is shorter than the song is padded with silence, what is longer is cut."""
-        streams = [stem_blocks([files], self.sample_rate) for files in self._of(song)]
+        streams = [stem_blocks([files], self.sample_rate, self._warn) for files in self._of(song)]
         surplus = np.zeros(len(streams))  # seconds that the estimates have more than the song
-        for references, mixture in song.parts(self.sample_rate):
+        for references, mixture in song.parts(self.sample_rate, self._warn):
             estimates = np.zeros_like(references)
             for row, stream in enumerate(streams):
                 block = next(stream, _NOTHING)[0]
@@ -167,15 +168,18 @@ class FolderMethod:
         difference = float(surplus[np.abs(surplus).argmax()])
         if abs(difference) > _TOLERANCE_SECONDS:
             kind = "longer than the song, and cut" if difference > 0 else "shorter than the song, and padded"
-            self._listener(Warned(f"{song.name}: the stems of {self.name} are {abs(difference):.1f} s {kind}."))
+            self._warn(f"{song.name}: the stems of {self.name} are {abs(difference):.1f} s {kind}.")
+
+    def _warn(self, text: str) -> None:
+        self._listener(Warned(text))
 
     def _of(self, song: Song) -> list[Sequence[Path]]:
         files = self.files.get(song.name)
         if files is None:
-            raise DecodeError(f"{self.name} has no stems of this song")
+            raise DecodeError(f"{self.name} has no stems of this song.")
         absent = [source for source in self.sources if not files.get(source.lower())]
         if absent:
-            raise DecodeError(f"{self.name} has no {', '.join(absent)} of this song")
+            raise DecodeError(f"{self.name} has no {', '.join(absent)} of this song.")
         return [files[source.lower()] for source in self.sources]
 
 
@@ -227,10 +231,10 @@ def _best_gain(song: Song, sample_rate: int) -> Iterator[Estimated]:
 
 
 def _ideal_mask(song: Song, sample_rate: int) -> Iterator[Estimated]:
-    """The ideal ratio mask over the mixture."""
+    """The ideal ratio mask over the mixture; what of it is no source has its share too, and is not scored."""
     waiting = Waiting()
-    for estimates in masked(waiting.passing(song.parts(sample_rate))):
-        yield waiting.beside(estimates)
+    for estimates in masked(map(with_rest, waiting.passing(song.parts(sample_rate)))):
+        yield waiting.beside(estimates[:-1])
 
 
 _PLAIN = {"ideal mask": _ideal_mask, "best gain": _best_gain, "mixture": _mixture}

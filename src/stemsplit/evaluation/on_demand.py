@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from stemsplit.errors import UsageError
 from stemsplit.events import Event, Listener, ignore
 from stemsplit.separation.jobs import Loader
 from stemsplit.separation.separator import Separator
@@ -29,7 +30,13 @@ class OnDemand:
     def separator(self) -> Separator:
         """Loaded. Raises as `Separator.load`."""
         if self._separator is None:
-            self._separator = self._load(device=self._device, listener=self.tell)
+            separator = self._load(device=self._device, listener=self.tell)
+            if separator.audio_channels != 2:
+                raise UsageError(
+                    f"The model {separator.bag.name} separates {separator.audio_channels} channel(s); songs are "
+                    "scored by models of two."
+                )
+            self._separator = separator
         return self._separator
 
     @property

@@ -1,5 +1,6 @@
 """Scores as pictures: all songs of an evaluation, and the course of one song."""
 
+import warnings
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
@@ -30,8 +31,8 @@ def by_song(results: Sequence[SongResult]) -> bytes:
             scored = {result.track: result.sdr.get(source) for result in own}
             values = [scored.get(song) for song in songs]
             heights = [float("nan") if value is None else value for value in values]
-            panel.plot(range(len(songs)), heights, label=method, **{**_look(own[0], index), "linestyle": ""})
-        panel.set_title(source, loc="left", fontsize="medium")
+            panel.plot(range(len(songs)), heights, label=_plain(method), **{**_look(own[0], index), "linestyle": ""})
+        panel.set_title(_plain(source), loc="left", fontsize="medium")
         panel.set_ylabel("SDR (dB)")
         panel.grid(alpha=0.3)
     panels[-1].set_xticks(range(len(songs)) if len(songs) <= _NAMED_SONGS else [])
@@ -67,17 +68,19 @@ def along_song(results: Sequence[SongResult]) -> bytes:
             pairs = zip(result.sdr_by_second[source], heard, strict=True)
             heights = [min(max(sdr, _LOWEST), _HIGHEST) if is_heard else float("nan") for sdr, is_heard in pairs]
             centres = [second + 0.5 for second in range(len(heights))]
-            panel.plot(centres, heights, label=method, **{**_look(result, index), "markersize": 2, "linestyle": "-"})
+            panel.plot(
+                centres, heights, label=_plain(method), **{**_look(result, index), "markersize": 2, "linestyle": "-"}
+            )
             if index == 0:
                 quiet = [(second, 1) for second, is_heard in enumerate(heard) if not is_heard]
                 panel.broken_barh(quiet, (_LOWEST - 1, _HIGHEST - _LOWEST + 2), color="0.88", linewidth=0)
-        panel.set_title(source, loc="left", fontsize="medium")
+        panel.set_title(_plain(source), loc="left", fontsize="medium")
         panel.set_ylabel("SDR (dB)")
         panel.set_ylim(_LOWEST - 1, _HIGHEST + 1)
         panel.grid(alpha=0.3)
     panels[-1].set_xlabel("seconds; grey: the source is not heard")
     panels[-1].set_xlim(0, max(1, max(len(row) for row in results[0].level_by_second.values())))
-    figure.suptitle(results[0].track, fontsize="medium")
+    figure.suptitle(_plain(results[0].track), fontsize="medium")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize="small")
     return _png(figure)
@@ -107,7 +110,13 @@ def _look(result: SongResult, index: int) -> dict[str, Any]:
 
 def _short(song: str) -> str:
     name = song.rsplit("/", 1)[-1]
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return _plain(name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}\N{HORIZONTAL ELLIPSIS}")
+
+
+def _plain(text: str) -> str:
+    """A name as it is drawn: dollars begin no formula, what is no text is a mark, and no label is hidden (by _)."""
+    shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+    return f"\N{ZERO WIDTH SPACE}{shown}".replace("$", r"\$") if shown.startswith("_") else shown.replace("$", r"\$")
 
 
 def _figure(width: float, height: float) -> Any:
@@ -121,5 +130,7 @@ def _figure(width: float, height: float) -> Any:
 
 def _png(figure: Any) -> bytes:
     picture = BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a name in letters that the font does not have
+        figure.savefig(picture, format="png", dpi=110)
     return picture.getvalue()

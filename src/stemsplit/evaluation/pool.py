@@ -6,16 +6,21 @@ Every process has its own copy of the work, with its model, and its share of the
 
 import multiprocessing
 import signal
-from collections.abc import Iterator, Sequence
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import Any, Protocol, TypeVar
 
 from stemsplit import compute
 from stemsplit.errors import StemsplitError, TrackError
 from stemsplit.events import Event, Listener
 from stemsplit.separation.children import end_with_parent, interrupts_ignored
+
+_GRACE_SECONDS = 3.0
 
 T = TypeVar("T", contravariant=True)
 R = TypeVar("R", covariant=True)
@@ -66,12 +71,15 @@ def _in_processes(
     work: Work[Task, Result], tasks: Sequence[Task], jobs: int, device: str, listener: Listener
 ) -> Iterator[tuple[Task, Result | TrackError]]:
     context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(jobs, context, _begin, (work, device, context.Value("i", 0), jobs))
+    left = len(tasks)
     try:
         with interrupts_ignored():
             futures: dict[Future[Any], Task] = {executor.submit(_carry_out, task): task for task in tasks}
         for future in as_completed(futures):
             result, events = future.result()
+            left -= 1
             for event in events:
                 listener(event)
             yield futures[future], result
@@ -81,9 +89,20 @@ def _in_processes(
             "goes on from there. Try fewer --jobs."
         ) from None
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():  # they may be in the middle of a song
-            process.terminate()
+        if left:  # they may be in the middle of a song
+            _end(set(multiprocessing.active_children()) - others)
+        executor.shutdown(cancel_futures=True)
+
+
+def _end(processes: Iterable[BaseProcess]) -> None:
+    """Give each a moment to clear up."""
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + _GRACE_SECONDS
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+        if process.is_alive():
+            process.kill()
 
 
 _work: Any = None  # of a process that was started here
@@ -93,14 +112,18 @@ _events: list[Event] = []
 def _begin(work: Any, device: str, number: Any, jobs: int) -> None:
     global _work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with suppress(ValueError):
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _leave)
     end_with_parent()
     with number.get_lock():
         own = number.value
         number.value += 1
     _work = work
     _work.begin(compute.divided(device, own, jobs), _events.append)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)  # unwinds the stack, so that no temporary file is left
 
 
 def _carry_out(task: Any) -> tuple[Any, list[Event]]:

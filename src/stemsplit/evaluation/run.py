@@ -10,25 +10,27 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from stemsplit.audio.assignment import Assigned, SourceRules, assign
-from stemsplit.audio.faults import reason, shown
+from stemsplit.audio.assignment import REFUSE, Assigned, SourceRules, assign
+from stemsplit.audio.faults import shown
 from stemsplit.audio.multitrack import Multitrack
 from stemsplit.audio.reader import open_audio
+from stemsplit.audio.targets import check_writable
 from stemsplit.errors import DecodeError, StemsplitError, TrackError, UsageError
 from stemsplit.evaluation.bsseval import check_museval
 from stemsplit.evaluation.evaluate import Scoring, SongResult, Task
 from stemsplit.evaluation.listening import Listening, check_listening
 from stemsplit.evaluation.matching import separated_stems
 from stemsplit.evaluation.methods import NEEDS_NO_MODEL, FolderMethod, Method, ModelMethod, Plain
-from stemsplit.evaluation.pool import carried_out
 from stemsplit.evaluation.report import bsseval_csv, scores_json, sdr_csv
+from stemsplit.evaluation.resumable import check_outside, completed
 from stemsplit.evaluation.songs import Song, chosen_split, find_songs, told_apart
 from stemsplit.evaluation.store import Store, key_of, states_of
 from stemsplit.evaluation.worst import WorstExcerpt, worst_excerpts
-from stemsplit.events import Listener, SongsScored, Warned, ignore
+from stemsplit.events import Listener, Warned, ignore
 from stemsplit.separation.jobs import Loader
 
 _SCHEMA = 1
+_USUAL_RATE = 44_100
 _SCORES, _SDR, _BSSEVAL, _PICTURE = _FILES = ("scores.json", "sdr.csv", "bsseval.csv", "sdr.png")
 
 
@@ -134,6 +136,7 @@ def prepared(request: Request, listener: Listener = ignore) -> Evaluation:
         for number in range(len(tracks))
         for degraded in ways
         for index, own in enumerate(songs)
+        if degraded is None or methods[index].kind in ("model", "ceiling")
     ]
     return Evaluation(request, methods, tasks)
 
@@ -146,37 +149,24 @@ def evaluate(evaluation: Evaluation, listener: Listener = ignore) -> Iterator[Ta
         UsageError: where another process writes to the output folder.
         ModelError, StemsplitError: for what no song is to blame for.
     """
-    request = evaluation.request
+    request, methods = evaluation.request, evaluation.methods
     with Store(request.output, _FILES) as store:
-        for done, task in enumerate(_done(evaluation, store, listener), 1):
-            listener(SongsScored(done, len(evaluation.tasks)))
+        for task, result in completed(
+            store,
+            Scoring(methods, request.with_bsseval),
+            evaluation.tasks,
+            SongResult,
+            lambda task: _key(methods[task.method], task.song, request),
+            jobs=request.jobs,
+            device=request.device,
+            listener=listener,
+        ):
+            if isinstance(result, TrackError):
+                evaluation.failures[task] = str(result)
+            else:
+                evaluation.results[task] = replace(result, track=task.song.name, method=methods[task.method].name)
             yield task
         _write(evaluation, store, listener)
-
-
-def _done(evaluation: Evaluation, store: Store, listener: Listener) -> Iterator[Task]:
-    request, methods = evaluation.request, evaluation.methods
-    keys: dict[Task, str] = {}
-    for task in evaluation.tasks:
-        try:
-            keys[task] = _key(methods[task.method], task.song, request.with_bsseval)
-        except TrackError as error:
-            evaluation.failures[task] = str(error)
-        else:
-            known = _known(store, keys[task])
-            if known is not None:
-                name = methods[task.method].name
-                evaluation.results[task] = replace(known, track=task.song.name, method=name)
-    yield from [*evaluation.results, *evaluation.failures]
-    open_tasks = [task for task in keys if task not in evaluation.results]
-    scoring = Scoring(methods, request.with_bsseval)
-    for task, result in carried_out(scoring, open_tasks, request.jobs, request.device, listener):
-        if isinstance(result, TrackError):
-            evaluation.failures[task] = str(result)
-        else:
-            store.put(keys[task], result.to_json())
-            evaluation.results[task] = result
-        yield task
 
 
 def _check(request: Request) -> None:
@@ -185,12 +175,12 @@ def _check(request: Request) -> None:
         check_museval()
     if request.degradations and request.estimates:
         raise UsageError("--degrade needs models: stems that are there already were made from songs as they are.")
+    readable = [*request.folders, *request.estimates]
+    check_outside(request.output, "-o", readable)
+    check_writable(request.output)
     if request.listen is not None:
+        check_outside(request.listen, "--listen", readable)
         check_listening(request.listen)
-    for path in (request.output, *([request.listen] if request.listen else [])):
-        for folder in request.folders:
-            if path.resolve().is_relative_to(folder.resolve()):
-                raise UsageError(f"{shown(path)}: is in {shown(folder)}, where nothing is written. Use -o.")
 
 
 def _models(request: Request, listener: Listener) -> list[ModelMethod]:
@@ -211,9 +201,11 @@ def _methods(
     usual = models[0].sources if models else ()
     for folder in request.estimates:
         found = separated_stems(folder, tracks, usual, request.rest)
-        rate = models[0].sample_rate if models else _rate_of(tracks[0])
-        name = shown(folder) if folder.name in [method.name for method in methods] else shown(Path(folder.name))
-        methods.append(FolderMethod(name or shown(folder), found.sources, rate, found.files))
+        rate = models[0].sample_rate if models else _rate_of(tracks)
+        taken = [*NEEDS_NO_MODEL, *(method.name for method in methods)]
+        names = (shown(path) for path in (Path(folder.name), folder, folder.resolve()))
+        name = next((name for name in names if name not in (".", "", *taken)), f"estimates {len(methods)}")
+        methods.append(FolderMethod(name, found.sources, rate, found.files))
         rules.append(SourceRules(found.sources, found.rest, missing="silence"))
     groups = {(method.sources, method.sample_rate): rule for method, rule in zip(methods, rules, strict=True)}
     for (sources, rate), rule in groups.items():
@@ -232,30 +224,25 @@ def _notes(methods: Sequence[Method]) -> Iterator[str]:
         yield "These do not separate the same sources: `other` is all that the others of each are not."
 
 
-def _rate_of(track: Multitrack) -> int:
-    with open_audio(track.mixture or next(path for paths in track.files.values() for path in paths)) as reader:
-        return reader.info.sample_rate
+def _rate_of(tracks: Sequence[Multitrack]) -> int:
+    """Of the first song that can be opened."""
+    for path in (path for track in tracks for paths in track.files.values() for path in paths):
+        with suppress(TrackError), open_audio(path) as reader:
+            return reader.info.sample_rate
+    return _USUAL_RATE
 
 
-def _key(method: Method, song: Song, with_bsseval: bool) -> str:
-    """All that the scores depend on. Raises TrackError for files that are not there."""
+def _key(method: Method, song: Song, request: Request) -> str:
+    """All that the scores depend on. Raises TrackError, or OSError for files that are not there."""
     track: Assigned = song.track
     if not any(track.files):
-        raise DecodeError(f"it has none of the stems {', '.join(method.sources)}")
+        raise DecodeError(f"it has none of the stems {', '.join(method.sources)}.")
+    if track.unknown and request.rest == REFUSE:
+        raise DecodeError(f"{', '.join(track.unknown)} is none of {', '.join(method.sources)}, and --rest is refuse.")
     layout = [[path.name for path in paths] for paths in (*track.files, track.rest)]
-    try:
-        states, identity = states_of(song.files), method.identity(song)
-    except OSError as error:
-        raise DecodeError(f"{error.filename}: {reason(error)}.") from error
-    settings = (method.sources, method.sample_rate, song.degraded, with_bsseval)
-    return key_of(_SCHEMA, method.kind, identity, *settings, layout, track.mixture is not None, states)
-
-
-def _known(store: Store, key: str) -> SongResult | None:
-    with suppress(TypeError, AttributeError, KeyError):
-        table = store.get(key)
-        return None if table is None else SongResult.from_json(table)
-    return None
+    settings = (method.sources, method.sample_rate, song.degraded, request.with_bsseval and song.degraded is None)
+    states = states_of(song.files)
+    return key_of(_SCHEMA, method.kind, method.identity(song), *settings, layout, track.mixture is not None, states)
 
 
 def _write(evaluation: Evaluation, store: Store, listener: Listener) -> None:
@@ -265,6 +252,8 @@ def _write(evaluation: Evaluation, store: Store, listener: Listener) -> None:
         return
     store.write(folder / _SCORES, scores_json(evaluation.methods, results, evaluation.worst, _failed(evaluation)))
     store.write(folder / _SDR, sdr_csv(results))
+    if evaluation.request.listen is not None:
+        _write_excerpts(evaluation, evaluation.request.listen)
     if evaluation.request.with_bsseval:
         store.write(folder / _BSSEVAL, bsseval_csv(results))
     else:
@@ -273,8 +262,6 @@ def _write(evaluation: Evaluation, store: Store, listener: Listener) -> None:
         _draw(results, store)
     except ImportError:
         listener(Warned("No pictures: they need matplotlib, which `pip install 'stemsplit[eval]'` brings."))
-    if evaluation.request.listen is not None:
-        _write_excerpts(evaluation, evaluation.request.listen)
 
 
 def _failed(evaluation: Evaluation) -> list[tuple[str, str, str]]:

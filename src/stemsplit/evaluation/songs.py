@@ -5,7 +5,7 @@ Shapes: S sources, T frames.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,15 +34,17 @@ class Song:
         """As tables have it."""
         return self.track.name
 
-    def parts(self, sample_rate: int) -> Iterator[tuple[Stems, Block]]:
+    def parts(
+        self, sample_rate: int, warn: Callable[[str], None] = lambda warning: None
+    ) -> Iterator[tuple[Stems, Block]]:
         """
-        True sources [S, 2, T] and the mixture [2, T], block by block.
+        True sources [S, 2, T] and the mixture [2, T], block by block; `warn` is told which files are damaged.
 
         Raises:
             TrackError: for files that cannot be read.
         """
         if self.degraded is None:
-            yield from references_of(self.track, sample_rate)
+            yield from references_of(self.track, sample_rate, warn)
             return
 
         def together() -> Iterator[Stems]:
@@ -59,14 +61,16 @@ class Song:
         return [path for paths in (*self.track.files, self.track.rest, mixture) for path in paths]
 
 
-def references_of(track: Assigned, sample_rate: int) -> Iterator[tuple[Stems, Block]]:
+def references_of(
+    track: Assigned, sample_rate: int, warn: Callable[[str], None] = lambda warning: None
+) -> Iterator[tuple[Stems, Block]]:
     """
     True sources [S, 2, T] and the mixture [2, T], block by block.
 
     The mixture is the file of that name, or else the sum of all stems, those included that are no source.
     """
     last = track.rest if track.mixture is None else (track.mixture,)
-    for block in stem_blocks([*track.files, last], sample_rate):
+    for block in stem_blocks([*track.files, last], sample_rate, warn):
         yield block[:-1], block.sum(axis=0) if track.mixture is None else block[-1]
 
 
@@ -89,7 +93,7 @@ def told_apart(tracks: Sequence[Multitrack]) -> list[Multitrack]:
     """The same, where those that are called alike in different folders have their whole path for a name."""
     names = Counter(track.name for track in tracks)
     return [
-        replace(track, name=track.folder.resolve().as_posix()[1:]) if names[track.name] > 1 else track
+        replace(track, name="/".join(track.folder.resolve().parts[1:])) if names[track.name] > 1 else track
         for track in tracks
     ]
 
@@ -104,7 +108,7 @@ def chosen_split(tracks: Sequence[Multitrack], split: str) -> tuple[list[Multitr
     notes = []
     if split == "auto":
         split = next((name for name in ("test", "valid") if any(track.split == name for track in tracks)), "all")
-        if split == "all" and not any(track.split for track in tracks):
+        if split == "all":
             notes.append("All songs are scored. If the model was trained on some of them, take --split valid.")
     chosen = list(tracks) if split == "all" else split_tracks(tracks)[split]
     if not chosen:

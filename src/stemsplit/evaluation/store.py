@@ -59,8 +59,7 @@ class Store:
             ) from None
         except OSError as error:
             raise OutputError(f"{shown(self.folder)}: cannot be written: {reason(error)}.") from error
-        for folder in (self.folder, self._kept):
-            remove_temporaries(folder)
+        remove_temporaries(self._kept)  # what a killed process has left; elsewhere there may be files of other programs
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -91,7 +90,7 @@ class Store:
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as file:
+            with whole_file(path, self._kept) as file:
                 file.write(content.encode(errors="surrogateescape") if isinstance(content, str) else content)
         except OSError as error:
             raise StemsplitError(f"{shown(path)}: cannot be written: {reason(error)}.") from error

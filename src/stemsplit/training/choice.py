@@ -6,19 +6,19 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from stemsplit.audio.assignment import Assigned, SourceRules, assign
-from stemsplit.audio.faults import reason, shown
-from stemsplit.audio.targets import set_aside
+from stemsplit.audio.assignment import REFUSE, Assigned, SourceRules, assign
+from stemsplit.audio.faults import shown
+from stemsplit.audio.multitrack import Multitrack
+from stemsplit.audio.targets import check_writable, set_aside
 from stemsplit.errors import DecodeError, TrackError, UsageError
 from stemsplit.evaluation.on_demand import OnDemand
-from stemsplit.evaluation.pool import carried_out
+from stemsplit.evaluation.resumable import check_outside, completed
 from stemsplit.evaluation.songs import find_songs
 from stemsplit.evaluation.store import Store, key_of, states_of
-from stemsplit.events import Listener, SongsScored, Warned, ignore
+from stemsplit.events import Listener, Warned, ignore
 from stemsplit.separation.jobs import Loader
 from stemsplit.training.keep_list import keep_list
 from stemsplit.training.quality import Judging, SongQuality
@@ -90,25 +90,30 @@ def prepared(request: Request, listener: Listener = ignore) -> Choice:
         UsageError: for what cannot be done.
         ModelError: for a model that cannot be fetched, checked or read.
     """
-    for folder in request.folders:
-        if request.output.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(f"{shown(request.output)}: is in {shown(folder)}, where nothing is written. Use -o.")
+    check_outside(request.output, "-o", request.folders)
+    check_writable(request.output)
+    _chosen(request, ())  # that there is nothing to judge is found before a model is fetched
     model = OnDemand(request.load)
     model.begin(request.device, listener)
     sources = model.separator.sources
     rules = SourceRules(sources, request.rest, missing="silence")
-    found = find_songs(request.folders, sources)
-    chosen = [track for track in found if request.split in ("all", track.split or "train")]
-    if not chosen:
-        raise UsageError(f"There are no songs to judge: {len(found)} in all, of the split {request.split} none.")
-    songs = [assign(track, rules) for track in chosen]
-    twice = [name for name, count in Counter(track.name for track in found).items() if count > 1]
-    if twice:
-        raise UsageError(f"Two songs are called {twice[0]}, and a keep list could not tell them apart. Rename one.")
+    songs = [assign(track, rules) for track in _chosen(request, sources)]
     choice = Choice(request, model.identity, songs, Judging(model))
     if request.jobs > 1:
         model.let_go()
     return choice
+
+
+def _chosen(request: Request, sources: Sequence[str]) -> list[Multitrack]:
+    """Songs of the split. Raises UsageError if there are none, or two of one name."""
+    found = find_songs(request.folders, sources)
+    chosen = [track for track in found if request.split in ("all", track.split or "train")]
+    if not chosen:
+        raise UsageError(f"There are no songs to judge: {len(found)} in all, of the split {request.split} none.")
+    twice = [name for name, count in Counter(track.name for track in found).items() if count > 1]
+    if twice:
+        raise UsageError(f"Two songs are called {twice[0]}, and a keep list could not tell them apart. Rename one.")
+    return chosen
 
 
 def judge(choice: Choice, listener: Listener = ignore) -> Iterator[Assigned]:
@@ -119,9 +124,22 @@ def judge(choice: Choice, listener: Listener = ignore) -> Iterator[Assigned]:
         UsageError: where another process writes to the output folder.
         ModelError, StemsplitError: for what no song is to blame for.
     """
-    with Store(choice.request.output, (KEEP, _CSV, _JSON)) as store:
-        for done, song in enumerate(_judged(choice, store, listener), 1):
-            listener(SongsScored(done, len(choice.songs)))
+    request = choice.request
+    with Store(request.output, (_CSV, _JSON)) as store:
+        for song, result in completed(
+            store,
+            choice.judging,
+            choice.songs,
+            SongQuality,
+            lambda song: _key(choice, song),
+            jobs=request.jobs,
+            device=request.device,
+            listener=listener,
+        ):
+            if isinstance(result, TrackError):
+                choice.failures[song.name] = str(result)
+            else:
+                choice.results[song.name] = replace(result, track=song.name)
             yield song
         _write_keep_list(choice, store, listener)
         store.write(choice.request.output / _CSV, _csv(choice.in_order))
@@ -132,9 +150,9 @@ def judge(choice: Choice, listener: Listener = ignore) -> Iterator[Assigned]:
 def _write_keep_list(choice: Choice, store: Store, listener: Listener) -> None:
     """A list that someone has changed is kept beside the new one."""
     text, path = keep_list_text(choice), choice.keep_file
-    if path.exists() and store.get(KEEP) not in (None, _digest(path.read_bytes())):
+    if path.exists() and store.get(KEEP) != _digest(path.read_bytes()):
         aside = set_aside(path)
-        listener(Warned(f"{shown(path)}: was changed since it was written, and is now {shown(aside)}."))
+        listener(Warned(f"{shown(path)}: is not as it was written, and is now called {shown(aside)}."))
     store.write(path, text)
     store.put(KEEP, _digest(path.read_bytes()))
 
@@ -152,45 +170,12 @@ def keep_list_text(choice: Choice) -> str:
     return keep_list(kept, comments)
 
 
-def _judged(choice: Choice, store: Store, listener: Listener) -> Iterator[Assigned]:
-    keys: dict[Assigned, str] = {}
-    for song in choice.songs:
-        try:
-            keys[song] = _key(choice, song)
-        except TrackError as error:
-            choice.failures[song.name] = str(error)
-            yield song
-            continue
-        known = _known(store, keys[song])
-        if known is not None:
-            choice.results[song.name] = replace(known, track=song.name)
-            yield song
-    request = choice.request
-    waiting = [song for song in keys if song.name not in choice.results]
-    for song, result in carried_out(choice.judging, waiting, request.jobs, request.device, listener):
-        if isinstance(result, TrackError):
-            choice.failures[song.name] = str(result)
-        else:
-            store.put(keys[song], result.to_json())
-            choice.results[song.name] = result
-        yield song
-
-
 def _key(choice: Choice, song: Assigned) -> str:
-    """All that the matrix depends on. Raises TrackError for files that are not there."""
+    """All that the matrix depends on. Raises TrackError, or OSError for files that are not there."""
+    if song.unknown and choice.request.rest == REFUSE:
+        raise DecodeError(f"{', '.join(song.unknown)} is none of the model's sources, and --rest is refuse.")
     layout = [[path.name for path in paths] for paths in song.files]
-    try:
-        states = states_of([path for paths in song.files for path in paths])
-    except OSError as error:
-        raise DecodeError(f"{error.filename}: {reason(error)}.") from error
-    return key_of("quality", _SCHEMA, choice.model, layout, states)
-
-
-def _known(store: Store, key: str) -> SongQuality | None:
-    with suppress(TypeError, KeyError, AttributeError):
-        table = store.get(key)
-        return None if table is None else SongQuality.from_json(table)
-    return None
+    return key_of("quality", _SCHEMA, choice.model, layout, states_of([p for paths in song.files for p in paths]))
 
 
 def _csv(results: Sequence[SongQuality]) -> str:

@@ -30,7 +30,9 @@ def read_keep_list(path: Path) -> frozenset[str]:
     try:
         if "\0" in text:
             raise ValueError
-        names = frozenset(_read(line) for line in text.split("\n") if line.strip() and not line.startswith("#"))
+        names = frozenset(
+            _read(line) for line in text.split("\n") if line.strip() and not line.lstrip().startswith("#")
+        )
     except ValueError:
         raise UsageError(f"--keep {shown(path)}: is no list of songs, one name on each line.") from None
     if not names:

@@ -130,14 +130,14 @@ def _row(separator: Separator, files: Sequence[Path], warn: Callable[[str], None
             yield block
 
     statistics = Statistics.of(measured())
-    for answer in separator.stream(stem(), statistics):
-        answered.add(np.stack([answer[source] for source in separator.sources]))
     whole = max(1, statistics.frames // rate)  # what is left of a second at the end does not count
     level = own.by_second[0, :whole] / own.samples[:whole]
-    levels = answered.by_second[:, :whole] / own.samples[:whole]
     heard = level > HEARD
     if not heard.any():
         return None
+    for answer in separator.stream(stem(), statistics):
+        answered.add(np.stack([answer[source] for source in separator.sources]))
+    levels = answered.by_second[:, :whole] / own.samples[:whole]
     near = levels[:, heard] > level[heard] * 10 ** (-WITHIN_DB / 10)
     return tuple(round(float(share), 4) for share in near.mean(axis=1))
 

@@ -134,19 +134,17 @@ def _found(
             else:
                 found.append((track, folder.weight))
     if keep is not None:
-        problems += _unkept(keep, [track.name for track, _ in found], left_out)
-        notes += [f"{len(left_out)} songs are not in the keep list, and are passed over."] if left_out else []
+        absent = keep - {track.name for track, _ in found}
+        if left_out and absent == keep:
+            problems.append(
+                f"The keep list names none of these songs. It has {min(keep)!r}, and here is {left_out[0]!r}: name the "
+                "same folder as for `stemsplit quality`."
+            )
+        elif absent:
+            notes.append(f"{len(absent)} names of the keep list are not here, such as {min(absent)}.")
+        if left_out:
+            notes.append(f"{len(left_out)} songs are not in the keep list, and are passed over.")
     return found, problems, notes
-
-
-def _unkept(keep: frozenset[str], found: Sequence[str], left_out: Sequence[str]) -> list[str]:
-    """What is wrong with a keep list of which no song is there."""
-    if not left_out or keep & set(found):
-        return []
-    return [
-        f"The keep list names none of these songs. It has {min(keep)!r}, and here is {left_out[0]!r}: name the same "
-        "folder as for `stemsplit quality`."
-    ]
 
 
 def _examined(

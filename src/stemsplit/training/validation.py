@@ -7,9 +7,8 @@ from typing import Any
 import torch
 
 from stemsplit.compute import choose
-from stemsplit.evaluation.evaluate import score
 from stemsplit.evaluation.methods import separated
-from stemsplit.evaluation.metrics import mean_sdr
+from stemsplit.evaluation.metrics import SongScores, mean_sdr
 from stemsplit.evaluation.songs import references_of
 from stemsplit.events import Listener, ignore
 from stemsplit.model.config import HTDemucsConfig
@@ -84,7 +83,9 @@ def validated(
         for number, song in own:
             # The sum of the stems is what the network has been trained to separate, whatever the song's own mixture is.
             references = references_of(replace(song.track, mixture=None), config.sample_rate)
-            scores = score(separated(separator, references, song.measurement.statistics), len(config.sources))
+            scores = SongScores(len(config.sources))
+            for part in separated(separator, references, song.measurement.statistics):
+                scores.add(*part)
             losses = [error / song.measurement.std for error in scores.l1]
             results[name].append((number, (losses, scores.sdr, scores.gain_sdr)))
             done += 1

@@ -22,6 +22,12 @@ class Estimated(NamedTuple):
     mixture: Block
 
 
+def with_rest(part: tuple[Stems, Block]) -> tuple[Stems, Block]:
+    """A part with one source more: what the mixture is beside the others. Shape: [S, 2, T] -> [S + 1, 2, T]."""
+    stems, mixture = part
+    return np.concatenate([stems, (mixture - stems.sum(axis=0))[np.newaxis]]), mixture
+
+
 class Waiting:
     """True sources and mixtures whose estimates are still on their way, as from a network that looks ahead."""
 
