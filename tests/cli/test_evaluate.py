@@ -323,8 +323,8 @@ def test_models_of_other_rates_are_told_not_to_compare(songs: Path, models: Path
     assert {report["sample_rate"] for report in result.reports if report["method"] == "fast"} == {2 * RATE}
 
 
-@pytest.mark.parametrize(("rest", "source"), [("auto", "other"), ("bass", "bass"), ("refuse", None)])
-def test_stems_of_other_names_go_where_rest_says(rest: str, source: str | None, model: Path) -> None:
+@pytest.mark.parametrize(("rest", "source"), [("auto", "other"), ("bass", "bass")])
+def test_stems_of_other_names_go_where_rest_says(rest: str, source: str, model: Path) -> None:
     """They are part of the mixture in any case."""
     stems = song(0) | {"keys": halved(song(1)["other"])}
     write_multitrack(Path("songs/one"), stems, RATE)
@@ -333,6 +333,13 @@ def test_stems_of_other_names_go_where_rest_says(rest: str, source: str | None, 
         true = stems[name] + stems["keys"] if name == source else stems[name]
         assert scores[name] == pytest.approx(decibels(true, mixture_of(stems)), abs=1e-3)
     assert_one_sentence(evaluate("songs", "-m", model, "--rest", "drum"), "--rest", "'drum'")
+
+
+def test_stems_of_other_names_are_refused_if_told_so(model: Path) -> None:
+    write_multitrack(Path("songs/one"), song(0) | {"keys": halved(song(1)["other"])}, RATE)
+    result = evaluate("songs", "-m", model, "--rest", "refuse")
+    assert (result.code, result.out) == (1, "")
+    assert "error: one, model: keys is none of drums, bass, other, vocals, and --rest is refuse." in result.err
 
 
 def test_what_a_model_does_not_separate_is_part_of_the_mixture(models: Path) -> None:

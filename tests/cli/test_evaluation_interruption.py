@@ -222,7 +222,8 @@ def test_a_worker_that_is_killed_ends_the_run_in_a_sentence(
     assert len(added(before)) == ALL - len(METHODS) - len(before)
     assert {entry["track"] for entry in written()["failures"]} == {"song 00"}
     assert_alike("evaluated", undisturbed["2"], but="song 00")
-    assert_nothing_of_python(err)
+    said = [line for line in err.splitlines() if "resource_tracker" not in line and "warnings.warn" not in line]
+    assert_nothing_of_python("\n".join(said))  # Python itself tells of what a process that was killed has held
 
 
 def assert_nothing_of_python(err: str) -> None:
@@ -238,10 +239,13 @@ def assert_no_temporaries() -> None:
 def test_what_a_killed_run_left_half_written_is_cleared(model: Path) -> None:
     write_songs(Path("songs"), [0])
     assert evaluate("songs", "-m", model).code == 0
-    Path("evaluated/along").mkdir()
-    for place in (".sdr.csv", "along/.song 0.png", ".stemsplit/results/.0123.json"):
-        Path("evaluated", f"{place}.0123abcd.tmp").write_bytes(b"half")
+    for name in (".sdr.csv", ".song 0.png", ".0123.json"):
+        Path("evaluated/.stemsplit/results", f"{name}.0123abcd.tmp").write_bytes(b"half")
+    foreign = Path("evaluated/.of another program.tmp")
+    foreign.write_bytes(b"not ours")
     assert evaluate("songs", "-m", model).code == 0
+    assert foreign.read_bytes() == b"not ours"
+    foreign.unlink()
     assert_no_temporaries()
 
 
@@ -261,13 +265,13 @@ def test_a_song_that_has_changed_is_scored_again(change: str, model: Path) -> No
     assert (scores() == earlier) == (change == "time")
 
 
-def test_a_folder_that_has_moved_is_not_scored_again(model: Path) -> None:
+def test_a_folder_that_has_moved_is_scored_again(model: Path) -> None:
     write_songs(Path("songs"), range(2))
     evaluate("songs", "-m", model)
     before = kept()
     Path("songs").rename("moved")
     assert evaluate("moved", "-m", model).code == 0
-    assert added(before) == []
+    assert len(added(before)) == 2 * len(METHODS), "another folder may hold other songs of these names"
 
 
 def test_songs_of_equal_sizes_and_times_have_scores_of_their_own(model: Path) -> None:

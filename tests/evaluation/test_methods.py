@@ -253,6 +253,7 @@ class Delayed:
 
     sources = ("drums", "vocals")
     sample_rate = RATE
+    audio_channels = 2
     factors = np.array([[[2.0]], [[-0.5]]], np.float32)
 
     def __init__(self, lengths: Sequence[int], ahead: int) -> None:

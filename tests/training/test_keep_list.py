@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cli.test_training_data import counts, errors
@@ -50,6 +50,7 @@ names = (texts.map(as_file) | st.binary()).filter(lambda raw: raw and 0 not in r
 
 
 @given(songs=st.sets(names, min_size=1, max_size=5), comments=st.lists(texts))
+@example(songs={"\ufeffmark"}, comments=[])
 def test_what_was_written_is_read(songs: set[str], comments: list[str], written: Written) -> None:
     assert read_keep_list(written(as_file(keep_list(songs, comments)))) == songs
 
@@ -175,6 +176,7 @@ def test_songs_that_the_list_does_not_name_are_passed_over(songs: Path, lists: C
     assert (result.code, errors(result)) == (0, [])
     assert counts(result) == {"train": 1, "valid": 1, "test": 0}
     assert "note: 2 songs are not in the keep list, and are passed over." in result.err
+    assert "such as a song that is gone." in result.err
     everything = train(songs, "--check", "--keep", lists(*(f"song {number}" for number in range(4))))
     assert sum(counts(everything).values()) == 4
     assert "note: " not in everything.err

@@ -250,9 +250,13 @@ def _epoch(event: EpochEnded) -> str:
 
 def _for_stdout(line: str | Text) -> str:
     """As stdout takes it: with marks for what it cannot show, and colours on a terminal."""
-    if isinstance(line, str):
-        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-        return _printable(line).encode(encoding, "replace").decode(encoding)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    text = _printable(line) if isinstance(line, str) else _coloured(line)
+    return text.encode(encoding, "replace").decode(encoding)
+
+
+def _coloured(line: Text) -> str:
+    line.plain = _printable(line.plain)
     terminal = RichConsole(file=sys.stdout, highlight=False, soft_wrap=True)
     with terminal.capture() as capture:
         terminal.print(line, end="")

@@ -14,7 +14,6 @@ from stemsplit.audio.assignment import REFUSE, Assigned, SourceRules, assign
 from stemsplit.audio.faults import shown
 from stemsplit.audio.multitrack import Multitrack
 from stemsplit.audio.reader import open_audio
-from stemsplit.audio.targets import check_writable
 from stemsplit.errors import DecodeError, StemsplitError, TrackError, UsageError
 from stemsplit.evaluation.bsseval import check_museval
 from stemsplit.evaluation.evaluate import Scoring, SongResult, Task
@@ -175,9 +174,11 @@ def _check(request: Request) -> None:
         check_museval()
     if request.degradations and request.estimates:
         raise UsageError("--degrade needs models: stems that are there already were made from songs as they are.")
+    if len({folder.resolve() for folder in request.estimates}) < len(request.estimates):
+        raise UsageError("A folder of estimates is named twice. Name it once.")
     readable = [*request.folders, *request.estimates]
     check_outside(request.output, "-o", readable)
-    check_writable(request.output)
+    Store(request.output, _FILES).check()
     if request.listen is not None:
         check_outside(request.listen, "--listen", readable)
         check_listening(request.listen)

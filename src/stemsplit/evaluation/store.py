@@ -14,6 +14,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from stemsplit.audio.faults import reason, shown
+from stemsplit.audio.targets import check_writable
 from stemsplit.errors import OutputError, StemsplitError, UsageError
 from stemsplit.whole_file import remove_temporaries, whole_file
 
@@ -44,12 +45,8 @@ class Store:
             UsageError: where another process does.
             OutputError: where nothing can be written, or files of another origin would be replaced.
         """
+        self._check_files()
         try:
-            foreign = [name for name in self._files if (self.folder / name).exists() and not self._kept.exists()]
-            if foreign:
-                raise OutputError(
-                    f"{shown(self.folder)}: holds a file {foreign[0]} of another origin. Choose another folder with -o."
-                )
             self._kept.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self._kept / "lock")
             self._lock.acquire(blocking=False)
@@ -61,6 +58,23 @@ class Store:
             raise OutputError(f"{shown(self.folder)}: cannot be written: {reason(error)}.") from error
         remove_temporaries(self._kept)  # what a killed process has left; elsewhere there may be files of other programs
         return self
+
+    def check(self) -> None:
+        """
+        See, before any work, that results can be written.
+
+        Raises:
+            OutputError: if they cannot.
+        """
+        self._check_files()
+        check_writable(self.folder)
+
+    def _check_files(self) -> None:
+        foreign = [name for name in self._files if (self.folder / name).exists() and not self._kept.exists()]
+        if foreign:
+            raise OutputError(
+                f"{shown(self.folder)}: holds a file {foreign[0]} of another origin. Choose another folder with -o."
+            )
 
     def __exit__(self, *error: object) -> None:
         if self._lock is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from stemsplit.audio.assignment import REFUSE, Assigned, SourceRules, assign
 from stemsplit.audio.faults import shown
 from stemsplit.audio.multitrack import Multitrack
-from stemsplit.audio.targets import check_writable, set_aside
+from stemsplit.audio.targets import set_aside
 from stemsplit.errors import DecodeError, TrackError, UsageError
 from stemsplit.evaluation.on_demand import OnDemand
 from stemsplit.evaluation.resumable import check_outside, completed
@@ -23,7 +23,7 @@ from stemsplit.separation.jobs import Loader
 from stemsplit.training.keep_list import keep_list
 from stemsplit.training.quality import Judging, SongQuality
 
-KEEP, _CSV, _JSON = "keep.txt", "quality.csv", "quality.json"
+KEEP, _CSV, _JSON = _FILES = ("keep.txt", "quality.csv", "quality.json")
 _SCHEMA = 1
 
 
@@ -91,7 +91,7 @@ def prepared(request: Request, listener: Listener = ignore) -> Choice:
         ModelError: for a model that cannot be fetched, checked or read.
     """
     check_outside(request.output, "-o", request.folders)
-    check_writable(request.output)
+    Store(request.output, _FILES).check()
     _chosen(request, ())  # that there is nothing to judge is found before a model is fetched
     model = OnDemand(request.load)
     model.begin(request.device, listener)
@@ -125,7 +125,7 @@ def judge(choice: Choice, listener: Listener = ignore) -> Iterator[Assigned]:
         ModelError, StemsplitError: for what no song is to blame for.
     """
     request = choice.request
-    with Store(request.output, (_CSV, _JSON)) as store:
+    with Store(request.output, _FILES) as store:
         for song, result in completed(
             store,
             choice.judging,
