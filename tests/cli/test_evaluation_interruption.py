@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -79,7 +79,7 @@ def words(songs: Path | str, model: Path, *more: str) -> list[str]:
 
 @contextmanager
 def running(*given: str, results: int) -> Iterator["subprocess.Popen[str]"]:
-    """A process of its own that has kept so many results, in a session of its own; it is killed in the end."""
+    """A process of its own that has kept so many results; in the end it is killed, with all that it has started."""
     command = [*PROGRAM, *given]
     run = subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
@@ -92,7 +92,8 @@ def running(*given: str, results: int) -> Iterator["subprocess.Popen[str]"]:
             time.sleep(0.005)
         yield run
     finally:
-        run.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
         run.communicate()
 
 

@@ -5,6 +5,7 @@ Every process has its own copy of the work, with its model, and its share of the
 """
 
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -132,4 +133,6 @@ def _carry_out(task: Any) -> tuple[Any, list[Event]]:
         result = _work(task)
     except TrackError as error:
         result = error
+    except SystemExit as end:  # everything is cleared up; the executor would go on with the next task
+        os._exit(int(end.code or 0))
     return result, list(_events)
