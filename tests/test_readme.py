@@ -23,6 +23,8 @@ QUOTED = [command.replace("\\|", "|") for command in re.findall(r"`([^`\n]*stems
 COMMANDS = [command for command in QUOTED if "model.safetensors" not in command and "bench" not in command]
 TRAIN = README.split("## Train")[1].split("\n## ")[0]
 TRAINING = [found for found in re.findall(r"`([^`\n]*stemsplit [^`\n]+)`", TRAIN) if not found.endswith("evaluate")]
+EVALUATE = README.split("## Evaluate")[1].split("\n## ")[0]
+EVALUATING = re.findall(r"\| `(stemsplit [^`\n]+)`", EVALUATE)
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +110,23 @@ def test_every_example_of_training_works(command: str, trained: Path, environmen
     _sh(command, trained, environment | {"XDG_CACHE_HOME": str(trained / "cache")})
 
 
+@pytest.mark.parametrize("command", EVALUATING)
+def test_every_example_of_evaluation_works(command: str, trained: Path, environment: dict[str, str]) -> None:
+    """But for what museval computes, which takes minutes."""
+    for number in range(3):
+        write_multitrack(trained / "theirs" / str(number), multitrack(number, 2.0))
+    (trained / "judged").mkdir(exist_ok=True)
+    if " train " in command:
+        (trained / "judged" / "keep.txt").write_text("song 0\nsong 1\n")
+        command += " --check"
+    _sh(command.replace("--bsseval", ""), trained, environment | {"XDG_CACHE_HOME": str(trained / "cache")})
+    (trained / "judged" / "keep.txt").unlink(missing_ok=True)
+
+
 def test_examples_were_found() -> None:
     assert len(COMMANDS) > 30
     assert len(TRAINING) > 10
+    assert len(EVALUATING) >= 8
     for section in ("Musicians", "Karaoke makers", "DJs", "Whole folders", "Script authors"):
         assert f"### {section}\n" in HOW_TO
     assert FIRST_BLOCK.splitlines()[-1] == "stemsplit song.mp3"
