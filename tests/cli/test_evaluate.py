@@ -228,8 +228,7 @@ def test_a_song_that_cannot_be_read_fails_alone(model: Path) -> None:
     Path("songs/song 1/bass.wav").write_bytes(b"garbage" * 99)
     result = evaluate("songs", "-m", model, "--json")
     assert result.code == 1
-    assert sorted(tracks(result)) == ["song 0", "song 2"]
-    assert len(result.reports) == 2 * len(METHODS)
+    assert [(e["track"], e["method"]) for e in result.reports] == [(f"song {n}", m) for n in (0, 2) for m in METHODS]
     lines = result.err.splitlines()
     assert lines[-1] == "error: 1 of 3 songs could not be evaluated."
     assert any(line.startswith("error: song 1") and "bass.wav: is damaged" in line for line in lines)
@@ -292,8 +291,7 @@ def test_a_file_of_another_origin_is_not_replaced(name: str, songs: Path, unload
     result = evaluate(songs, "-m", unloadable)
     assert (result.code, result.out) == (2, "")
     assert_one_sentence(result, name, "another origin", "-o")
-    assert Path("evaluated", name).read_text() == "precious"
-    assert len(list(Path("evaluated").iterdir())) == 1
+    assert [path.read_text() for path in Path("evaluated").iterdir()] == ["precious"]
 
 
 def test_models_of_other_sources_have_floors_of_their_own(songs: Path, models: Path) -> None:
@@ -341,9 +339,7 @@ def test_stems_of_other_names_are_refused_if_told_so(model: Path) -> None:
 
 def test_what_a_model_does_not_separate_is_part_of_the_mixture(models: Path) -> None:
     write_multitrack(Path("songs/one"), song(0), RATE)
-    result = evaluate("songs", "-m", models / "rhythm", "--json")
-    assert "--rest" not in result.err
-    without = by_method(result)
+    without = by_method(evaluate("songs", "-m", models / "rhythm", "--json"))
     assert list(without) == ["rhythm", *PLAIN]
     assert list(without["rhythm"]) == ["drums", "bass"]
     write_multitrack(Path("songs/one"), song(0), RATE, mixture=True)

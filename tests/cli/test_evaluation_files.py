@@ -278,19 +278,17 @@ def test_a_folder_of_estimates_has_a_name_of_its_own(songs: Path) -> None:
 
 
 def test_ten_excerpts_at_most_the_worst_first() -> None:
-    songs = {f"song {seed}": quiet(seed, 2.5) for seed in range(12)}
-    levels = dict(zip(songs, np.arange(0.003, 0.009, 0.0005), strict=True))
+    songs = {f"song {n}": {s: noise(2, 20_000, 0.02, 20 * len(s) + n) for s in ("drums", "bass")} for n in range(12)}
+    levels = dict(zip(songs, np.geomspace(0.001, 0.02, 12), strict=True))
     for name, stems in songs.items():
         write_multitrack(Path("songs", name), stems, RATE)
         write_multitrack(Path("separated", name), estimated(stems, levels[name]), RATE)
     assert evaluate("songs", "--estimates", "separated", "--listen", "listen").code == 0
     entries = excerpts()
-    assert len(entries) == 10
     assert [entry["sdr"] for entry in entries] == sorted(entry["sdr"] for entry in entries)
-    assert {entry["track"] for entry in entries} == set(list(songs)[2:])
+    assert sorted(entry["track"] for entry in entries) == sorted(list(songs)[2:])
     for entry in entries:
-        stems = songs[entry["track"]]
-        assert_excerpt(entry, stems, estimated(stems, levels[entry["track"]]))
+        assert_excerpt(entry, songs[entry["track"]], estimated(songs[entry["track"]], levels[entry["track"]]))
 
 
 def test_what_is_heard_is_what_the_model_would_write(models: Path) -> None:

@@ -175,7 +175,7 @@ def test_songs_that_the_list_does_not_name_are_passed_over(songs: Path, lists: C
     result = train(songs, "--check", "--keep", lists("song 1", "song 3", "a song that is gone"))
     assert (result.code, errors(result)) == (0, [])
     assert counts(result) == {"train": 1, "valid": 1, "test": 0}
-    assert "note: 2 songs are not in the keep list, and are passed over." in result.err
+    assert "note: Passed over, since not in the keep list: 2 of the songs." in result.err
     assert "such as a song that is gone." in result.err
     everything = train(songs, "--check", "--keep", lists(*(f"song {number}" for number in range(4))))
     assert sum(counts(everything).values()) == 4

@@ -1,5 +1,6 @@
 """`stemsplit quality`: which songs are worth training with, told by what a model hears in each of their stems."""
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -71,7 +72,8 @@ def _carry_out(choice: "Choice", console: Console, *, json: bool) -> None:
         else:
             console.table(_table(choice.results[song.name]))
     kept = sum(result.is_kept for result in choice.in_order)
-    console.say(f"{kept} of {len(choice.songs)} songs are kept: stemsplit train ... --keep {shown(choice.keep_file)}")
+    keep = shlex.quote(shown(choice.keep_file))
+    console.say(f"{kept} of {len(choice.songs)} songs are kept: stemsplit train ... --keep {keep}")
     if choice.failures:
         raise StemsplitError(f"{len(choice.failures)} of {len(choice.songs)} songs could not be judged.")
 

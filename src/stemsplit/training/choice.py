@@ -110,7 +110,7 @@ def _chosen(request: Request, sources: Sequence[str]) -> list[Multitrack]:
     chosen = [track for track in found if request.split in ("all", track.split or "train")]
     if not chosen:
         raise UsageError(f"There are no songs to judge: {len(found)} in all, of the split {request.split} none.")
-    twice = [name for name, count in Counter(track.name for track in found).items() if count > 1]
+    twice = [name for name, count in Counter(track.name for track in chosen).items() if count > 1]
     if twice:
         raise UsageError(f"Two songs are called {twice[0]}, and a keep list could not tell them apart. Rename one.")
     return chosen

@@ -11,6 +11,7 @@ from pathlib import Path
 from stemsplit.audio.faults import reason, shown
 from stemsplit.errors import UsageError
 
+_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # with which Windows' editors begin a text
 _MOST_BYTES = 100_000_000
 
 
@@ -24,7 +25,7 @@ def read_keep_list(path: Path) -> frozenset[str]:
     try:
         if path.is_file() and path.stat().st_size > _MOST_BYTES:
             raise UsageError(f"--keep {shown(path)}: is no list of songs: it has more than 100 MB.")
-        text = path.read_text(encoding="utf-8", errors="surrogateescape").removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
+        text = path.read_text(encoding="utf-8", errors="surrogateescape").removeprefix(_MARK)
     except OSError as error:
         raise UsageError(f"--keep {shown(path)}: cannot be read: {reason(error)}.") from error
     try:
@@ -46,9 +47,9 @@ def keep_list(names: Iterable[str], comments: Iterable[str]) -> str:
 
 
 def _read(line: str) -> str:
-    line = line.removesuffix("\r")
+    line = line.strip()
     if not line.startswith('"'):
-        return line.strip()
+        return line
     name = json.loads(line)
     if not isinstance(name, str):
         raise ValueError
@@ -57,7 +58,7 @@ def _read(line: str) -> str:
 
 def _written(name: str) -> str:
     """As it is; what could be taken for something else, in quotes as JSON has them."""
-    is_plain = name == _in_one_line(name) == name.strip() and not name.startswith(("#", '"'))
+    is_plain = name == _in_one_line(name) == name.strip() and not name.startswith(("#", '"', _MARK))
     return name if is_plain else json.dumps(name)
 
 

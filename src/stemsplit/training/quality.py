@@ -139,7 +139,7 @@ def _row(separator: Separator, files: Sequence[Path], warn: Callable[[str], None
         answered.add(np.stack([answer[source] for source in separator.sources]))
     levels = answered.by_second[:, :whole] / own.samples[:whole]
     near = levels[:, heard] > level[heard] * 10 ** (-WITHIN_DB / 10)
-    return tuple(round(float(share), 4) for share in near.mean(axis=1))
+    return tuple(round(float(share), 6) for share in near.mean(axis=1))
 
 
 @dataclass(frozen=True)

@@ -141,9 +141,9 @@ def _found(
                 "same folder as for `stemsplit quality`."
             )
         elif absent:
-            notes.append(f"{len(absent)} names of the keep list are not here, such as {min(absent)}.")
+            notes.append(f"Not here, of the names in the keep list: {len(absent)}, such as {min(absent)}.")
         if left_out:
-            notes.append(f"{len(left_out)} songs are not in the keep list, and are passed over.")
+            notes.append(f"Passed over, since not in the keep list: {len(left_out)} of the songs.")
     return found, problems, notes
 
 
