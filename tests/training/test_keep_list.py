@@ -199,7 +199,7 @@ def test_songs_in_folders_called_valid_and_test_stay(tmp_path: Path, lists: Call
     result = train(tmp_path / "songs", "--check", "--keep", lists("train/b"))
     assert (result.code, errors(result)) == (0, [])
     assert counts(result) == {"train": 1, "valid": 2, "test": 1}
-    assert "note: 2 songs are not in the keep list" in result.err
+    assert "note: Passed over, since not in the keep list: 2 of the songs" in result.err
 
 
 @pytest.mark.parametrize("words", [("--check",), ()])
