@@ -30,7 +30,7 @@ from training_runs import RATE, song, train, tree, write_songs
 
 TINY = REDUCED | {"samplerate": RATE, "bottom_channels": 0, "t_layers": 0}
 SHARED = ("--device", "cpu", "--precision", "fp32")
-RESULTS = Path("judged/.stemsplit/results")
+RESULTS = Path("judged/.stemsplit/quality")
 Judge = Callable[..., Result]
 
 

@@ -110,12 +110,16 @@ def _carry_out(evaluation: "Evaluation", console: Console, *, json: bool) -> Non
 
     tasks_of = evaluation.by_song
     waiting = {name: len(tasks) for name, tasks in tasks_of.items()}
+    told: set[tuple[str, str]] = set()
     for task in evaluate_now(evaluation, console.listen):
         name = task.song.name
         waiting[name] -= 1
         if task in evaluation.failures:
             method = evaluation.methods[task.method].name
-            console.error(f"{name}, {method}: {evaluation.failures[task]}", name)
+            failure = f"{name}, {method}: {evaluation.failures[task]}"
+            if (name, evaluation.failures[task]) not in told:  # a broken stem fails for every method
+                console.error(failure, name)
+            told.add((name, evaluation.failures[task]))
         elif json:
             console.data(evaluation.results[task].summary())
         if not waiting[name] and not json:
@@ -124,7 +128,7 @@ def _carry_out(evaluation: "Evaluation", console: Console, *, json: bool) -> Non
     results = evaluation.in_order
     if results and not json:
         console.table([*summary_tables(results), *worst_table(evaluation.worst)])
-        console.say(f"Scores are in {shown(evaluation.request.output)}.")
+        console.say(f"Scores are in the folder {shown(evaluation.request.output)}")
     failed = {task.song.name for task in evaluation.failures}
     if failed:
         raise StemsplitError(f"{len(failed)} of {len(waiting)} songs could not be evaluated.")

@@ -86,7 +86,7 @@ def _decibels(values: Mapping[str, float | None], source: str, width: int, missi
     if source not in values:
         return f"{'-':>{width}}"
     value = values[source]
-    return f"{missing:>{width}}" if value is None else f"{value:{width}.2f}"
+    return f"{missing:>{width}}" if value is None else f"{round(value, 2) + 0.0:{width}.2f}"
 
 
 def _is_told(kind: str, degraded: str | None) -> bool:

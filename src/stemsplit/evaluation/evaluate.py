@@ -63,7 +63,10 @@ class SongResult:
 
     @classmethod
     def from_json(cls, table: dict[str, Any]) -> Self:
-        """Raises TypeError or AttributeError for what `to_json` has not made."""
+        """Raises TypeError, KeyError or AttributeError for what `to_json` has not made."""
+        for column in (table["sdr"], table["level_by_second"], table["sdr_by_second"]):
+            if column.keys() != table["sdr"].keys():
+                raise KeyError("sources")
         scores = table["bsseval"]
         if scores is not None:
             scores = {source: None if entry is None else BssEval(**entry) for source, entry in scores.items()}

@@ -26,7 +26,8 @@ from stemsplit.whole_file import whole_file
 
 INDEX = "excerpts.json"
 _NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
-_LONGEST_NAME = 60
+_LONGEST_NAME = 80  # bytes
+_PARTS = 3
 
 
 def check_listening(folder: Path) -> None:
@@ -37,11 +38,22 @@ def check_listening(folder: Path) -> None:
         OutputError: if it cannot.
     """
     try:
-        if folder.exists() and any(folder.iterdir()) and not (folder / INDEX).is_file():
-            raise OutputError(f"--listen {shown(folder)}: holds something else. Name a new folder.")
-        check_writable(folder)
+        found = [path.name for path in folder.iterdir()] if folder.exists() else []
     except OSError as error:
         raise OutputError(f"--listen {shown(folder)}: cannot be written: {reason(error)}.") from error
+    foreign = [name for name in found if not name.startswith(f".{INDEX}.")]  # left by a process that was killed
+    if foreign and _entries(folder) is None:
+        raise OutputError(f"--listen {shown(folder)}: holds something else. Name a new folder.")
+    check_writable(folder)
+
+
+def _entries(folder: Path) -> list[list[str]] | None:
+    """The files of each excerpt that an earlier evaluation has written; None where there is no such index."""
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        table = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        if table["schema"] == 1:
+            return [[str(file) for file in entry["files"]] for entry in table["excerpts"]]
+    return None
 
 
 class Listening:
@@ -92,15 +104,15 @@ class Listening:
             writer.finish()
 
     def _remove_earlier(self) -> None:
-        """What the index names, and nothing else."""
-        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
-            entries = json.loads((self._folder / INDEX).read_text(encoding="utf-8"))["excerpts"]
-            for file in (Path(file) for entry in entries for file in entry["files"]):
-                if file.is_absolute() or ".." in file.parts or file.suffix != ".wav":
-                    continue
+        """What the index names as we write it, METHOD/EXCERPT/STEM.wav, and nothing else."""
+        top = self._folder.resolve()
+        for file in (Path(file) for files in _entries(self._folder) or [] for file in files):
+            place = self._folder / file
+            if len(file.parts) == _PARTS and file.suffix == ".wav" and place.resolve().is_relative_to(top):
                 with suppress(OSError):
-                    (self._folder / file).unlink(missing_ok=True)
-                    (self._folder / file.parent).rmdir()
+                    place.unlink(missing_ok=True)
+                    place.parent.rmdir()
+                    place.parent.parent.rmdir()
 
     def _write_index(self) -> None:
         try:
@@ -131,4 +143,5 @@ def _cut(method: Method, song: Song, excerpts: Sequence[WorstExcerpt]) -> list[d
 
 def _name(text: str) -> str:
     """As part of a file name on any system."""
-    return _NOT_IN_NAMES.sub("-", text)[-_LONGEST_NAME:].strip(" .") or "song"
+    name = _NOT_IN_NAMES.sub("-", text).encode("utf-8", "replace")[-_LONGEST_NAME:]
+    return name.decode("utf-8", "ignore").strip(" .") or "song"

@@ -69,7 +69,7 @@ def separated_stems(
             f"--estimates {shown(folder)}: has {', '.join(names)}, and the songs have {', '.join(sorted(known))}. "
             "Rename its files as the songs' are."
         )
-    return Separated(folder, files, tuple(sources), rest if rest in ("auto", "refuse", *sources) else "auto")
+    return Separated(folder, files, tuple(sources), "auto" if rest in usual and rest not in sources else rest)
 
 
 def _of(

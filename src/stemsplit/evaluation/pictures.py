@@ -1,7 +1,9 @@
 """Scores as pictures: all songs of an evaluation, and the course of one song."""
 
+import signal
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -130,7 +132,20 @@ def _figure(width: float, height: float) -> Any:
 
 def _png(figure: Any) -> bytes:
     picture = BytesIO()
-    with warnings.catch_warnings():
+    with _undisturbed(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a name in letters that the font does not have
         figure.savefig(picture, format="png", dpi=110)
     return picture.getvalue()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals wait, which matplotlib's callbacks would swallow."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -94,6 +94,9 @@ def check_outside(path: Path, option: str, folders: Sequence[Path]) -> None:
     Raises:
         UsageError: where it is.
     """
-    for folder in folders:
-        if path.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(f"{option} {shown(path)}: is in {shown(folder)}, where nothing is written.")
+    try:
+        inside = [folder for folder in folders if path.resolve().is_relative_to(folder.resolve())]
+    except (OSError, RuntimeError) as error:  # the latter for a link to itself
+        raise UsageError(f"{option} {shown(path)}: leads nowhere ({error}).") from error
+    if inside:
+        raise UsageError(f"{option} {shown(path)}: is in {shown(inside[0])}, where nothing is written.")

@@ -5,9 +5,11 @@ What is scored is kept in the output folder; the same request goes on where it w
 does only what is new. The files of a folder tell of the last request.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 
 from stemsplit.audio.assignment import REFUSE, Assigned, SourceRules, assign
@@ -30,6 +32,8 @@ from stemsplit.separation.jobs import Loader
 
 _SCHEMA = 1
 _USUAL_RATE = 44_100
+_NAMED = 8  # stems of other names
+_ALONG = "along"  # the folder of pictures of single songs
 _SCORES, _SDR, _BSSEVAL, _PICTURE = _FILES = ("scores.json", "sdr.csv", "bsseval.csv", "sdr.png")
 
 
@@ -124,7 +128,7 @@ def prepared(request: Request, listener: Listener = ignore) -> Evaluation:
         absent = [source for row, source in enumerate(method.sources) if not any(song.files[row] for song in own)]
         if absent:
             notes.append(f"No song has {', '.join(absent)}; taken as silent, and not scored.")
-    for note in dict.fromkeys([*notes, *_notes(methods)]):
+    for note in dict.fromkeys([*notes, *_notes(methods), *_taken_in(zip(methods, songs, strict=True))]):
         listener(Warned(note))
     ways = (None, *request.degradations)
     if request.jobs > 1:
@@ -177,7 +181,8 @@ def _check(request: Request) -> None:
     if len({folder.resolve() for folder in request.estimates}) < len(request.estimates):
         raise UsageError("A folder of estimates is named twice. Name it once.")
     readable = [*request.folders, *request.estimates]
-    check_outside(request.output, "-o", readable)
+    for folder in (request.output, request.output / _ALONG):
+        check_outside(folder, "-o", readable)
     Store(request.output, _FILES).check()
     if request.listen is not None:
         check_outside(request.listen, "--listen", readable)
@@ -188,9 +193,15 @@ def _models(request: Request, listener: Listener) -> list[ModelMethod]:
     methods: list[ModelMethod] = []
     for text, load in request.models.items():
         method = ModelMethod.of(load, request.device, listener)
-        taken = [*NEEDS_NO_MODEL, *(other.name for other in methods)]
-        methods.append(replace(method, name=text) if method.name in taken else method)
+        methods.append(replace(method, name=_unique([method.name, text], methods)))
     return methods
+
+
+def _unique(names: Sequence[str], methods: Sequence[Method]) -> str:
+    """The first of the names that no other method has, or else the last with a number."""
+    taken = {*NEEDS_NO_MODEL, ".", "", *(method.name for method in methods)}
+    numbered = (f"{names[-1]} ({number})" for number in count(2))
+    return next(name for name in chain(names, numbered) if name not in taken)
 
 
 def _methods(
@@ -203,9 +214,7 @@ def _methods(
     for folder in request.estimates:
         found = separated_stems(folder, tracks, usual, request.rest)
         rate = models[0].sample_rate if models else _rate_of(tracks)
-        taken = [*NEEDS_NO_MODEL, *(method.name for method in methods)]
-        names = (shown(path) for path in (Path(folder.name), folder, folder.resolve()))
-        name = next((name for name in names if name not in (".", "", *taken)), f"estimates {len(methods)}")
+        name = _unique([shown(path) for path in (Path(folder.name), folder, folder.resolve())], methods)
         methods.append(FolderMethod(name, found.sources, rate, found.files))
         rules.append(SourceRules(found.sources, found.rest, missing="silence"))
     groups = {(method.sources, method.sample_rate): rule for method, rule in zip(methods, rules, strict=True)}
@@ -223,6 +232,15 @@ def _notes(methods: Sequence[Method]) -> Iterator[str]:
         yield "These models have different sample rates, and each is scored at its own: their scores do not compare."
     if len({frozenset(method.sources) for method in scored if "other" in method.sources}) > 1:
         yield "These do not separate the same sources: `other` is all that the others of each are not."
+
+
+def _taken_in(pairs: Iterable[tuple[Method, Sequence[Assigned]]]) -> Iterator[str]:
+    """Stems of other names that count as a source: perhaps one is only misspelt."""
+    for method, songs in pairs:
+        names = Counter(name for song in songs for name in song.taken_in)
+        if names and method.kind != "estimates":
+            told = ", ".join(f"{name} ({number})" for name, number in names.most_common(_NAMED))
+            yield f"Stems of these names count as `other`, or where --rest says: {told}."
 
 
 def _rate_of(tracks: Sequence[Multitrack]) -> int:
@@ -249,8 +267,6 @@ def _key(method: Method, song: Song, request: Request) -> str:
 def _write(evaluation: Evaluation, store: Store, listener: Listener) -> None:
     """All files that tell of the request."""
     results, folder = evaluation.in_order, evaluation.request.output
-    if not results:
-        return
     store.write(folder / _SCORES, scores_json(evaluation.methods, results, evaluation.worst, _failed(evaluation)))
     store.write(folder / _SDR, sdr_csv(results))
     if evaluation.request.listen is not None:
@@ -258,11 +274,20 @@ def _write(evaluation: Evaluation, store: Store, listener: Listener) -> None:
     if evaluation.request.with_bsseval:
         store.write(folder / _BSSEVAL, bsseval_csv(results))
     else:
-        (folder / _BSSEVAL).unlink(missing_ok=True)  # it tells of another request
+        _remove(folder / _BSSEVAL)
+    _remove(folder / _PICTURE)
     try:
         _draw(results, store)
     except ImportError:
         listener(Warned("No pictures: they need matplotlib, which `pip install 'stemsplit[eval]'` brings."))
+    except StemsplitError as error:  # such as for a name that is too long
+        listener(Warned(f"Not all pictures could be drawn: {error}"))
+
+
+def _remove(path: Path) -> None:
+    """What tells of an earlier request."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def _failed(evaluation: Evaluation) -> list[tuple[str, str, str]]:
@@ -280,7 +305,7 @@ def _draw(results: Sequence[SongResult], store: Store) -> None:
     store.write(store.folder / _PICTURE, by_song(plain))
     for name in dict.fromkeys(result.track for result in plain):
         picture = along_song([result for result in plain if result.track == name])
-        store.write(store.folder / "along" / f"{name}.png", picture)
+        store.write(store.folder / _ALONG / f"{name}.png", picture)
 
 
 def _write_excerpts(evaluation: Evaluation, folder: Path) -> None:

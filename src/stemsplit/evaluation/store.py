@@ -29,12 +29,13 @@ class Store:
     Args:
         folder: made if it is not there.
         files: names of what else will be written to it.
+        kept: name of the hidden folder of results, by which its own files are known.
     """
 
-    def __init__(self, folder: Path, files: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, files: Sequence[str] = (), kept: str = "results") -> None:
         self.folder = folder
         self._files = files
-        self._kept = folder / HIDDEN / "results"
+        self._kept = folder / HIDDEN / kept
         self._lock: FileLock | None = None
 
     def __enter__(self) -> Self:
@@ -82,8 +83,9 @@ class Store:
 
     def get(self, key: str) -> Any:
         """What is known under a key; None for nothing."""
-        with suppress(OSError, ValueError):
-            return json.loads((self._kept / f"{key}.json").read_text(encoding="utf-8"))
+        with suppress(OSError, ValueError, RecursionError):
+            text = (self._kept / f"{key}.json").read_text(encoding="utf-8")
+            return json.loads(text, parse_constant=_refused)
         return None
 
     def put(self, key: str, value: Any) -> None:
@@ -108,6 +110,10 @@ class Store:
                 file.write(content.encode(errors="surrogateescape") if isinstance(content, str) else content)
         except OSError as error:
             raise StemsplitError(f"{shown(path)}: cannot be written: {reason(error)}.") from error
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(constant)  # no number that we have written
 
 
 def key_of(*parts: object) -> str:

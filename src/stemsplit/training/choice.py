@@ -24,6 +24,7 @@ from stemsplit.training.keep_list import keep_list
 from stemsplit.training.quality import Judging, SongQuality
 
 KEEP, _CSV, _JSON = _FILES = ("keep.txt", "quality.csv", "quality.json")
+_KEPT = "quality"
 _SCHEMA = 1
 
 
@@ -91,7 +92,7 @@ def prepared(request: Request, listener: Listener = ignore) -> Choice:
         ModelError: for a model that cannot be fetched, checked or read.
     """
     check_outside(request.output, "-o", request.folders)
-    Store(request.output, _FILES).check()
+    Store(request.output, _FILES, _KEPT).check()
     _chosen(request, ())  # that there is nothing to judge is found before a model is fetched
     model = OnDemand(request.load)
     model.begin(request.device, listener)
@@ -125,7 +126,7 @@ def judge(choice: Choice, listener: Listener = ignore) -> Iterator[Assigned]:
         ModelError, StemsplitError: for what no song is to blame for.
     """
     request = choice.request
-    with Store(request.output, _FILES) as store:
+    with Store(request.output, _FILES, _KEPT) as store:
         for song, result in completed(
             store,
             choice.judging,
@@ -150,7 +151,7 @@ def judge(choice: Choice, listener: Listener = ignore) -> Iterator[Assigned]:
 def _write_keep_list(choice: Choice, store: Store, listener: Listener) -> None:
     """A list that someone has changed is kept beside the new one."""
     text, path = keep_list_text(choice), choice.keep_file
-    if path.exists() and store.get(KEEP) != _digest(path.read_bytes()):
+    if path.exists() and not (path.is_file() and store.get(KEEP) == _digest(path.read_bytes())):
         aside = set_aside(path)
         listener(Warned(f"{shown(path)}: is not as it was written, and is now called {shown(aside)}."))
     store.write(path, text)
