@@ -169,7 +169,7 @@ def test_killed_with_its_workers_and_gone_on(songs: Path, model: Path, undisturb
         assert gone(workers)
     before = kept()
     assert 10 <= len(before) < ALL
-    assert process(*words(songs, model, "--jobs", "2")).code == 0
+    assert evaluate(songs, "-m", model, "--jobs", "2").code == 0
     assert len(added(before)) == ALL - len(before)
     assert files() == files(undisturbed["2"])
 
