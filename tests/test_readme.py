@@ -118,7 +118,7 @@ def test_every_example_of_evaluation_works(command: str, trained: Path, environm
     (trained / "judged").mkdir(exist_ok=True)
     if " train " in command:
         (trained / "judged" / "keep.txt").write_text("song 0\nsong 1\n")
-        command += " --check"
+        command += " --check --set batch_size=1 --set remix=0"
     _sh(command.replace("--bsseval", ""), trained, environment | {"XDG_CACHE_HOME": str(trained / "cache")})
     (trained / "judged" / "keep.txt").unlink(missing_ok=True)
 
