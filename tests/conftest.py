@@ -19,6 +19,7 @@ os.environ |= {
     "HF_HOME": _cache.name,
     "HF_ENDPOINT": "http://127.0.0.1:9",  # the discard port, where nobody answers
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MPLCONFIGDIR": _cache.name,  # matplotlib writes its list of fonts wherever it is first imported
     "NO_PROXY": "127.0.0.1",
     "no_proxy": "127.0.0.1",
     # A thread that waits for another one sleeps. Spinning, it takes the core that the other one needs: beside

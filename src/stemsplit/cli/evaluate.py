@@ -9,7 +9,19 @@ import typer
 
 from stemsplit.audio.faults import shown
 from stemsplit.cli.console import Console
-from stemsplit.cli.options import BatchSize, Device, Jobs, Offline, Overlap, Precision, Quiet, Segment, Verbose
+from stemsplit.cli.options import (
+    BatchSize,
+    Device,
+    Jobs,
+    Multitracks,
+    Offline,
+    Overlap,
+    Precision,
+    Quiet,
+    Rest,
+    Segment,
+    Verbose,
+)
 from stemsplit.cli.slips import check_folders
 from stemsplit.errors import StemsplitError, UsageError
 
@@ -18,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    data: Annotated[list[Path], typer.Argument(metavar="DATA...", help="Folders with one folder of stems per song.")],
+    data: Multitracks,
     models: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,11 +50,10 @@ def evaluate(
     split: Annotated[
         str, typer.Option(metavar="auto|train|valid|test|all", help="auto: songs in test/, else in valid/, else all.")
     ] = "auto",
-    rest: Annotated[
-        str, typer.Option(metavar="SOURCE|refuse", help="Where stems of other names go. auto: to `other`, if there.")
-    ] = "auto",
+    rest: Rest = "auto",
     bsseval: Annotated[
-        bool, typer.Option("--bsseval", help="BSSEval v4 too (SDR, SIR, ISR, SAR): minutes and 6 GB a song.")
+        bool,
+        typer.Option("--bsseval", help="BSSEval v4 too (SDR, SIR, ISR, SAR): minutes and 6 GB per song and method."),
     ] = False,
     degrade: Annotated[
         list[str] | None,

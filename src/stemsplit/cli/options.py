@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,6 +53,12 @@ Precision = Annotated[
         metavar="auto|fp32|bf16|fp16",
         help="auto: fp16 on a GPU, bf16 on a CPU that computes in it natively, else fp32 (the reference).",
     ),
+]
+Multitracks = Annotated[
+    list[Path], typer.Argument(metavar="DATA...", help="Folders with one folder of stems per song.")
+]
+Rest = Annotated[
+    str, typer.Option(metavar="SOURCE|refuse", help="Where stems of other names go. auto: to `other`, if there.")
 ]
 Jobs = Annotated[int, typer.Option(metavar="N", min=1, max=MAX_JOBS, help="Processes, for many songs.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Use only model files that are on this machine.")]

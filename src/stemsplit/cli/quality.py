@@ -10,7 +10,7 @@ from rich.text import Text
 
 from stemsplit.audio.faults import shown
 from stemsplit.cli.console import Console
-from stemsplit.cli.options import BatchSize, Device, Jobs, Model, Offline, Precision, Quiet, Verbose
+from stemsplit.cli.options import BatchSize, Device, Jobs, Model, Multitracks, Offline, Precision, Quiet, Rest, Verbose
 from stemsplit.cli.slips import check_folders
 from stemsplit.errors import StemsplitError, UsageError
 
@@ -22,7 +22,7 @@ _SPLITS = ("train", "valid", "test", "all")
 
 
 def quality(
-    data: Annotated[list[Path], typer.Argument(metavar="DATA...", help="Folders with one folder of stems per song.")],
+    data: Multitracks,
     model: Model = "htdemucs",
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Where keep.txt and all matrices go.")
@@ -31,9 +31,7 @@ def quality(
         str,
         typer.Option(metavar="train|valid|test|all", help="train: all songs in no folder called valid or test."),
     ] = "train",
-    rest: Annotated[
-        str, typer.Option(metavar="SOURCE|refuse", help="Where stems of other names go. auto: to `other`, if there.")
-    ] = "auto",
+    rest: Rest = "auto",
     jobs: Jobs = 1,
     batch_size: BatchSize = "auto",
     device: Device = "auto",

@@ -65,7 +65,7 @@ def train(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Use only the songs that this keep list of `stemsplit quality` names.",
+            help="Use only songs that this list of `stemsplit quality` names; those in valid/ and test/ stay.",
             show_default=False,
         ),
     ] = None,

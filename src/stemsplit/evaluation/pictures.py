@@ -117,8 +117,8 @@ def _short(song: str) -> str:
 
 def _plain(text: str) -> str:
     """A name as it is drawn: dollars begin no formula, what is no text is a mark, and no label is hidden (by _)."""
-    shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
-    return f"\N{ZERO WIDTH SPACE}{shown}".replace("$", r"\$") if shown.startswith("_") else shown.replace("$", r"\$")
+    shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text).replace("$", r"\$")
+    return f"\N{ZERO WIDTH SPACE}{shown}" if shown.startswith("_") else shown
 
 
 def _figure(width: float, height: float) -> Any:

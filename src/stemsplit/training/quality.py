@@ -118,7 +118,6 @@ def quality_of(separator: Separator, song: Assigned, warn: Callable[[str], None]
 def _row(separator: Separator, files: Sequence[Path], warn: Callable[[str], None]) -> tuple[float, ...] | None:
     """How often the stem is heard as each source; None if it is never heard at all."""
     rate = separator.sample_rate
-
     own, answered = SecondEnergies(1, rate), SecondEnergies(len(separator.sources), rate)
 
     def stem(warn: Callable[[str], None] = lambda text: None) -> Iterator[Block]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from stemsplit.audio.assignment import SourceRules
 from stemsplit.audio.faults import reason, shown
 from stemsplit.errors import StemsplitError, UsageError
+from stemsplit.evaluation.resumable import check_outside
 from stemsplit.events import Listener, Warned, ignore
 from stemsplit.separation.selection import is_reserved
 from stemsplit.training.card import model_card
@@ -162,9 +163,7 @@ def _check_request(request: Request) -> None:
         raise UsageError(f"--sources: {reserved[0]} is the name of a stem made from sources. Choose another name.")
     if recipe.training.per_source and "state" in (source.lower() for source in recipe.data.sources):
         raise UsageError("--sources: where each source has a folder of its own, none can be called state.")
-    for folder in request.folders:
-        if request.output.resolve().is_relative_to(folder.path.resolve()):
-            raise UsageError(f"{shown(request.output)}: is in {shown(folder.path)}, where nothing is written. Use -o.")
+    check_outside(request.output, "-o", [folder.path for folder in request.folders])
 
 
 def _check_shares(recipe: Recipe, processes: Processes) -> None:
