@@ -17,7 +17,8 @@ from standins import SOURCES, make_htdemucs, make_htdemucs_6s, make_htdemucs_ft,
 
 CHECKOUT = Path(__file__).parent.parent
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-FIRST_BLOCK = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)[0]
+FIRST_BLOCK, SECOND_BLOCK, *_ = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+NOWHERE = {"HF_ENDPOINT": "http://127.0.0.1:9"}  # where no hub answers
 HOW_TO = README.split("## How to")[1].split("\n## ")[0]
 QUOTED = [command.replace("\\|", "|") for command in re.findall(r"`([^`\n]*stemsplit [^`\n]+)`", HOW_TO)]
 COMMANDS = [command for command in QUOTED if "model.safetensors" not in command and "bench" not in command]
@@ -66,8 +67,10 @@ def _sh(command: str, folder: Path, environment: dict[str, str]) -> None:
 
 
 @needs_ffmpeg
-def test_the_first_command_splits_a_song(songs: Path, environment: dict[str, str]) -> None:
-    _sh(FIRST_BLOCK.splitlines()[-1], songs, environment)
+def test_the_first_commands_split_a_song(songs: Path, environment: dict[str, str]) -> None:
+    _sh(FIRST_BLOCK.splitlines()[-1], songs, environment | NOWHERE)
+    assert {path.stem for path in (songs / "separated" / "stemsplit-demo").iterdir()} == {*SOURCES, "mixture"}
+    _sh(SECOND_BLOCK, songs, environment)
     assert {path.stem for path in (songs / "separated" / "song").iterdir()} == set(SOURCES)
 
 
@@ -129,20 +132,28 @@ def test_examples_were_found() -> None:
     assert len(EVALUATING) >= 8
     for section in ("Musicians", "Karaoke makers", "DJs", "Whole folders", "Script authors"):
         assert f"### {section}\n" in HOW_TO
-    assert FIRST_BLOCK.splitlines()[-1] == "stemsplit song.mp3"
+    assert FIRST_BLOCK.splitlines()[-1] == "stemsplit demo"
+    assert SECOND_BLOCK == "stemsplit song.mp3\n"
 
 
 @pytest.mark.skipif(
     "STEMSPLIT_TEST_INSTALL" not in os.environ, reason="installs torch anew: set STEMSPLIT_TEST_INSTALL"
 )
 def test_a_fresh_machine(tmp_path: Path, environment: dict[str, str]) -> None:
-    """A clean checkout, the README's first block word for word, a song split."""
+    """A clean checkout, the README's first block word for word where no hub answers, then a song split."""
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     checkout = tmp_path / "checkout"
     for name in filter(None, tracked.stdout.split("\0")):
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(CHECKOUT / name, checkout / name)
     write_sound(checkout / "song.mp3", stereo_tones(1.5))
-    _sh(FIRST_BLOCK, checkout, environment | {"PATH": os.environ["PATH"]})
+    fresh = environment | {"PATH": os.environ["PATH"]}
+    _sh(FIRST_BLOCK, checkout, fresh | NOWHERE)
+    assert (checkout / "separated" / "stemsplit-demo" / "vocals.wav").is_file()
+    activated = ". .venv/bin/activate\n"
+    _sh(f"{activated}pip wheel --no-deps -w dist .", checkout, fresh)
+    (wheel,) = (checkout / "dist").iterdir()
+    assert wheel.stat().st_size < 16_000_000
+    _sh(activated + SECOND_BLOCK, checkout, fresh)
     assert {path.stem for path in (checkout / "separated" / "song").iterdir()} == set(SOURCES)
     shutil.rmtree(checkout / ".venv")

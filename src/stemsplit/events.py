@@ -102,6 +102,14 @@ class SongsScored:
 
 
 @dataclass(frozen=True, slots=True)
+class SongsRendered:
+    """`done` of `total` practice songs are rendered."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingStarted:
     """`done` of `total` steps of `run` are there already, `steps_per_epoch` in each epoch."""
 
@@ -171,6 +179,7 @@ Event = (
     | RunPlanned
     | RunEnded
     | SongsScored
+    | SongsRendered
     | TrainingEvent
 )
 Listener = Callable[[Event], None]

@@ -9,7 +9,7 @@ import pytest
 
 from cli.program import FOUR, assert_one_sentence, process, stem_bytes, stemsplit
 
-COMMANDS = ["separate", "models", "download", "bench", "doctor"]
+COMMANDS = ["separate", "demo", "models", "download", "bench", "doctor"]
 
 
 def test_models(small: Path) -> None:
@@ -21,7 +21,9 @@ def test_models(small: Path) -> None:
     assert lines[0].endswith("drums, bass, other, vocals")
     assert lines[2].endswith("drums, bass, other, vocals, guitar, piano")
     assert [line.split("MB")[0].split()[-1] for line in lines[:3]] == ["84", "336", "55"]
-    assert "research" in lines[-1]
+    assert lines[3].split() == ["mini", lines[3].split()[1], "MB", "bundled", "drums,", "bass,", "other,", "vocals"]
+    assert "research" in lines[-3]
+    assert lines[-1].startswith("Licence of mini: MIT")
 
 
 def test_models_as_json() -> None:
@@ -41,6 +43,13 @@ def test_downloading_an_unknown_model(name: str, mentions: list[str]) -> None:
     result = stemsplit("download", "htdemucs", name)
     assert result.code == 2
     assert_one_sentence(result, *mentions)
+
+
+def test_downloading_what_comes_with_the_package() -> None:
+    """In this process: nothing answers where the tests look for a hub."""
+    result = stemsplit("download", "mini")
+    assert (result.code, result.out) == (0, "")
+    assert result.err.splitlines() == ["mini: comes with stemsplit.", "mini: complete and checked."]
 
 
 def test_downloading_a_model_that_is_a_folder(small: Path) -> None:

@@ -24,10 +24,12 @@ from cli.program import (
     stemsplit,
 )
 from hub_server import Hub, Served, serving
+from multitracks import multitrack, write_multitrack
 from standins import Repository, make_htdemucs, make_htdemucs_ft, write_catalog
 from stemsplit.weights.catalog import PACKAGED
 
 FILE = "955717e8.safetensors"
+REMEDIES = ["Run `stemsplit download htdemucs` when online", "`-m mini` now, at lower quality"]
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +95,7 @@ def test_wrong_bytes_are_refused(there: dict[str, str], hub: Hub, song: Path, he
     result = split(there)
     assert result.code == 1
     assert_one_sentence(result, FILE, "SHA-256", "not the published", "Delete it and try again")
+    assert "mini" not in result.err
     assert not (here / "separated").exists()
 
 
@@ -132,8 +135,58 @@ def test_no_network(song: Path, here: Path) -> None:
     """In this process: nothing answers where the tests look for a hub."""
     result = stemsplit("song.wav")
     assert result.code == 1
-    assert_one_sentence(result, FILE, "127.0.0.1:9 cannot be reached", constants.HF_HUB_CACHE, "Check the network")
+    assert_one_sentence(result, FILE, "127.0.0.1:9 cannot be reached", constants.HF_HUB_CACHE, *REMEDIES)
     assert everything_below(here) == [song]
+
+
+@pytest.mark.parametrize(
+    ("options", "remedies"),
+    [
+        (["--offline"], REMEDIES),
+        (["-m", "htdemucs_ft", "-k"], ["Run `stemsplit download htdemucs_ft` when online", "`-m mini` now"]),
+        (["-m", "htdemucs_6s"], ["Run `stemsplit download htdemucs_6s` when online."]),
+        (["-m", "me/mine"], ["Check the network"]),
+    ],
+)
+def test_remedies_where_weights_are_not_here(options: list[str], remedies: list[str], song: Path, here: Path) -> None:
+    """What makes the same stems is offered, and nothing else."""
+    result = stemsplit("song.wav", *options)
+    assert result.code == 1
+    assert_one_sentence(result, *remedies)
+    assert ("-m mini" in result.err) is any("-m mini" in remedy for remedy in remedies)
+    assert everything_below(here) == [song]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["download", "htdemucs"], ["train", "songs", "-r", "smoke", "--init", "htdemucs"], ["bench", "-m", "htdemucs"]],
+)
+def test_another_model_is_offered_for_splitting_only(words: list[str], here: Path) -> None:
+    for number in range(2 if "songs" in words else 0):
+        write_multitrack(here / "songs" / f"song {number}", multitrack(number, 4.0))
+    result = stemsplit(*words)
+    assert result.code == 1
+    assert "127.0.0.1:9 cannot be reached" in result.err
+    assert "mini" not in result.err
+
+
+def test_the_remedy_for_several_processes(song: Path, here: Path) -> None:
+    """The error comes from a process that was to begin."""
+    (here / "other.wav").write_bytes(song.read_bytes())
+    result = stemsplit("song.wav", "other.wav", "--jobs", "2")
+    assert result.code == 1
+    assert all(remedy in result.err for remedy in REMEDIES)
+
+
+def test_without_a_network_the_other_remedy_helps(song: Path, here: Path) -> None:
+    """The error's second remedy, also where songs are not to be read for it twice."""
+    result = stemsplit("song.wav", "-m", "mini", "--offline", "--json")
+    assert result.code == 0
+    assert result.report["model"] == "mini"
+    assert set(stem_bytes(here / "separated/song")) == {f"{name}.wav" for name in FOUR}
+    again = stemsplit("song.wav", "-m", "mini", "--offline", "--json")
+    assert again.report["status"] == "skipped"
+    assert again.report["model_revision"] == result.report["model_revision"]
 
 
 def test_one_stem_of_a_bag_needs_one_network(
@@ -149,6 +202,7 @@ def test_one_stem_of_a_bag_needs_one_network(
     assert {report["name"]: report["cached"] for report in listed.reports} == {
         "htdemucs": "no",
         "htdemucs_ft": "partly",
+        "mini": "bundled",
     }
 
 

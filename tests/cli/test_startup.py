@@ -38,6 +38,8 @@ def test_importing_the_package_is_cheap() -> None:
     [
         (["--help"], 0),
         (["separate", "--help"], 0),
+        (["demo", "--help"], 0),
+        (["demo", "--device", "abacus"], 2),
         (["--version"], 0),
         (["modles"], 2),
         (["song.wav", "-m", "no-such-model"], 2),

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scores import sdr
 from standins import ONE_HOT, REDUCED, SIX_SOURCES, SOURCES, make_folder, make_htdemucs
 from stemsplit import Separator
+from stemsplit.weights.bundled import MINI
 
 RATE = 44_100
 REDUCED_HTDEMUCS = REDUCED | {"segment": Fraction(39, 5)}
@@ -91,6 +92,11 @@ def htdemucs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_any_length_equals_the_reference(htdemucs: Path, frames: int) -> None:
     mixture = music(frames)
     assert_equal(load(htdemucs), mixture, reference(htdemucs, mixture))
+
+
+def test_the_bundled_model_equals_the_reference() -> None:
+    mixture = music(6 * RATE)
+    assert_equal(load(Path(MINI.name)), mixture, reference(MINI.definition.parent, mixture))
 
 
 def test_files_equal_the_reference(quick: Path, tmp_path: Path) -> None:

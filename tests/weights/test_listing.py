@@ -14,9 +14,10 @@ def states() -> dict[str, Cached]:
 
 
 def test_models_are_listed_with_what_is_on_disk(hub: Hub, test_catalog: Path, htdemucs_ft: Repository) -> None:
-    assert states() == {"htdemucs": Cached.NO, "htdemucs_ft": Cached.NO}
+    bundled = {"mini": Cached.BUNDLED}
+    assert states() == {"htdemucs": Cached.NO, "htdemucs_ft": Cached.NO, **bundled}
     download(["htdemucs_ft"])
-    assert states() == {"htdemucs": Cached.NO, "htdemucs_ft": Cached.YES}
+    assert states() == {"htdemucs": Cached.NO, "htdemucs_ft": Cached.YES, **bundled}
     path = cached(htdemucs_ft.repository, htdemucs_ft.commit, htdemucs_ft.files[0].name)
     assert path is not None
     path.resolve().write_bytes(b"half")
@@ -34,6 +35,13 @@ def test_downloads_are_told_and_checked(hub: Hub, test_catalog: Path, heard: Hea
     assert len({event.file for event in heard.progress}) == 5
     download(["htdemucs_ft"], offline=True)
     hub.wrong_bytes.add("f7e0c4bc.safetensors")
+
+
+def test_what_comes_with_the_package_is_not_fetched(hub: Hub, test_catalog: Path, heard: Heard) -> None:
+    assert download(["mini"], heard) == ["mini"]
+    assert not hub.requests
+    assert download(["mini", "htdemucs"], heard) == ["mini"]
+    assert len({event.file for event in heard.progress}) == 1
 
 
 def test_a_damaged_file_is_found_offline(hub: Hub, test_catalog: Path, htdemucs: Repository) -> None:

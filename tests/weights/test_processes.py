@@ -34,7 +34,7 @@ def test_download_then_offline(running_hub: Hub, cache: Path, htdemucs: Reposito
     nowhere = there | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
     assert run(DOWNLOAD, **nowhere).returncode == 0
     listed = run(LIST, **nowhere)
-    assert (listed.returncode, listed.stdout) == (0, "['htdemucs yes']\n")
+    assert (listed.returncode, listed.stdout) == (0, "['htdemucs yes', 'mini bundled']\n")
 
 
 def test_the_error_names_the_endpoint_and_the_cache(cache: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stemsplit.cli import bench, doctor, evaluate, models, quality, separate, train
+from stemsplit.cli import bench, demo, doctor, evaluate, models, practice, quality, separate, train
 from stemsplit.cli.console import Console
 from stemsplit.errors import StemsplitError, UsageError
 
@@ -55,9 +55,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("separate")(separate.separate)
+app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("quality")(quality.quality)
+app.command("practice")(practice.practice)
 app.command("models")(models.models)
 app.command("download")(models.download)
 app.command("bench")(bench.bench)

@@ -13,8 +13,8 @@ def models(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per model.")] = False,
     verbose: Verbose = False,
 ) -> None:
-    """List the models of the catalogue: names, sources, size, whether cached, licence."""
-    from stemsplit.weights.listing import list_models
+    """List the models that have a name: sources, size, whether they are here, licence."""
+    from stemsplit.weights.listing import Cached, list_models
 
     console = Console("json" if json else "human")
     known = list_models()
@@ -24,12 +24,8 @@ def models(
         return
     width = max(len(model.name) for model in known)
     for model in known:
-        console.table(
-            [
-                f"{model.name:<{width}}  {model.size / 1e6:4.0f} MB  cached: {model.cached.value:<6}  "
-                f"{', '.join(model.sources)}"
-            ]
-        )
+        here = model.cached.value if model.cached is Cached.BUNDLED else f"cached: {model.cached.value}"
+        console.table([f"{model.name:<{width}}  {model.size / 1e6:4.0f} MB  {here:<14}  {', '.join(model.sources)}"])
     for licence in dict.fromkeys(model.licence for model in known):
         names = ", ".join(model.name for model in known if model.licence == licence)
         console.table(["", f"Licence of {names}: {licence}"])
@@ -45,5 +41,6 @@ def download(
     from stemsplit.weights.listing import download as fetch_models
 
     with Console("quiet" if quiet else "human") as console:
-        fetch_models(names, console.listen, offline=offline)
+        for name in fetch_models(names, console.listen, offline=offline):
+            console.say(f"{name}: comes with stemsplit.")
         console.say(f"{', '.join(names)}: complete and checked.")

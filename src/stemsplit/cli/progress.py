@@ -17,6 +17,7 @@ from stemsplit.events import (
     Event,
     RunPlanned,
     SongsExamined,
+    SongsRendered,
     SongsScored,
     SongValidated,
     StepTrained,
@@ -155,6 +156,10 @@ class Bars(Display):
                 self._advance("scoring", done, songs, "scores")
                 if done == songs:
                     self._remove("scoring")
+            case SongsRendered(done, songs):
+                self._advance("rendering", done, songs, "songs")
+                if done == songs:
+                    self._remove("rendering")
             case TrainingStarted(run, done, steps):
                 self._advance(run, done, steps, "steps", done)
             case StepTrained(run, done, loss):
@@ -222,6 +227,9 @@ class Lines(Display):
         if isinstance(event, SongsScored):
             self._last = time.monotonic()
             self._say(f"{event.done} of {event.total} scores")
+        if isinstance(event, SongsRendered):
+            self._last = time.monotonic()
+            self._say(f"{event.done} of {event.total} songs rendered")
         if isinstance(event, TrackProgress):
             self._last = time.monotonic()
             left = self._amount.left

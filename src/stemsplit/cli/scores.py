@@ -21,6 +21,11 @@ def song_table(name: str, results: Sequence[SongResult]) -> list[str]:
     return lines
 
 
+def plain_table(results: Sequence[SongResult]) -> list[str]:
+    """The scores of one song, a line for each method, with the mean over its sources."""
+    return ["utterance SDR in dB (higher is better)", *_table([(r.method, overall([r])) for r in results])]
+
+
 def summary_tables(results: Sequence[SongResult]) -> list[str]:
     """Means over songs, and in how many songs which source is silent."""
     groups = grouped(results)

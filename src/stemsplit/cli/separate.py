@@ -272,7 +272,7 @@ def separate(
         pipes.check_stdout(json, format_.value, inputs)
     mode: Mode = "json" if json else "quiet" if quiet else "human"
     with Console(mode, progress.value, log) as console:
-        if not run(order, console):
+        if any(report.status == "failed" for report in run(order, console)):
             raise typer.Exit(1)
 
 

@@ -13,7 +13,7 @@ from stemsplit.cli import pipes
 from stemsplit.cli.console import Console
 from stemsplit.cli.progress import clock
 from stemsplit.cli.slips import check_words
-from stemsplit.errors import DiskFullError, StemsplitError, UsageError
+from stemsplit.errors import DiskFullError, DownloadError, StemsplitError, UsageError
 from stemsplit.events import RunPlanned
 from stemsplit.separation.lengths import expected_seconds
 from stemsplit.separation.naming import FIELDS, NameTemplate
@@ -23,8 +23,10 @@ from stemsplit.separation.report import TrackReport
 from stemsplit.separation.resume import earlier_batches
 from stemsplit.separation.track_files import split_done
 from stemsplit.separation.walk import Findings, find_songs
+from stemsplit.weights.bundled import MINI
 from stemsplit.weights.catalog import CatalogEntry
-from stemsplit.weights.find import FoundModel, find_model
+from stemsplit.weights.find import FoundModel, find_model, named_models
+from stemsplit.weights.hub_errors import NotHereError
 from stemsplit.weights.identity import ModelIdentity, published_identity
 
 _USUAL_RATE = 44_100  # Hz
@@ -62,9 +64,9 @@ class Order:
     to_stdout: bool
 
 
-def run(order: Order, console: Console) -> bool:
+def run(order: Order, console: Console) -> list[TrackReport]:
     """
-    Split what is asked for; whether all of it is done.
+    Split what is asked for; what became of each song. On a full disk some have not been begun.
 
     Raises:
         UsageError: for what is found to make no sense before any work.
@@ -80,7 +82,12 @@ def run(order: Order, console: Console) -> bool:
             order = replace(order, stems=replace(order.stems, output=Path(folder)))
         else:
             check_writable(order.stems.output)
-        return _Run(order, found, stack.enter_context(pipes.spooled(order.inputs)), console).run()
+        try:
+            return _Run(order, found, stack.enter_context(pipes.spooled(order.inputs)), console).run()
+        except NotHereError as error:
+            if isinstance(found.place, CatalogEntry):
+                raise DownloadError(f"{error.what} {_remedy(found)}") from error
+            raise
 
 
 class _Run:
@@ -96,7 +103,7 @@ class _Run:
         self._stems = 0
         self._ended: list[TrackReport] = []  # before any work
 
-    def run(self) -> bool:
+    def run(self) -> list[TrackReport]:
         findings, tracks = self._planned()
         batches: dict[str, int] = {}
         if tracks:
@@ -116,7 +123,7 @@ class _Run:
         self._console.summary([self._spoken.report(report) for report in self._reports], left)
         if len(tracks) > 1 and any(isinstance(report.failure, DiskFullError) for report in self._reports):
             self._console.error(self._space_for(tracks))
-        return not left and all(report.status != "failed" for report in self._reports)
+        return self._reports
 
     def _planned(self) -> tuple[Findings, list[PlannedTrack]]:
         """What was found, and the tracks that are there, of this machine's share; the others are told."""
@@ -229,6 +236,13 @@ class _Run:
             f"The disk is full. What is left needs up to {needed:,.1f} MB in {shown(options.output)}. Free some space "
             "and give the same command again: it goes on from here."
         )
+
+
+def _remedy(found: FoundModel) -> str:
+    """What to do where a model of the catalogue is not here: fetch it, or take the one that is, for the same stems."""
+    helps = named_models()[MINI.name] is MINI and found.sources == MINI.sources
+    now = f", or take `-m {MINI.name}` now, at lower quality" if helps else ""
+    return f"Run `stemsplit download {found.name}` when online{now}."
 
 
 def _check_stems(order: Order, sources: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Models on this machine: which are cached, and whether more can come."""
+"""Models on this machine: which are here, and whether more can come."""
 
 from importlib import import_module
 from pathlib import Path
@@ -10,24 +10,26 @@ from stemsplit.errors import UsageError
 from stemsplit.weights.listing import Cached, list_models
 
 LITTLE = 10**9  # bytes; all models of the catalogue take half of it
+_HOW = {Cached.YES: " (cached)", Cached.PARTLY: " (cached in part)", Cached.BUNDLED: " (bundled)"}
 
 
 def models() -> Finding:
-    """The models of the catalogue that are cached."""
+    """The models that are here: cached, or bundled with the package."""
     try:
         known = list_models()
     except UsageError as error:
         return problem(str(error).removesuffix("."), "Correct or unset STEMSPLIT_CATALOG.")
-    here = ", ".join(model.name + _PART[model.cached] for model in known if model.cached is not Cached.NO)
-    if here:
-        return ok(f"{here} of {len(known)} are cached")
+    here = ", ".join(model.name + _HOW[model.cached] for model in known if model.cached is not Cached.NO)
+    found = f"{here or 'none'}, of {len(known)} models"
+    if any(model.cached in (Cached.YES, Cached.PARTLY) for model in known):
+        return ok(found)
     if _hub().HF_HUB_OFFLINE:
-        return problem(
-            "none is cached, and HF_HUB_OFFLINE forbids the network",
+        return warning(
+            f"{found}, and HF_HUB_OFFLINE forbids the network",
             "Unset HF_HUB_OFFLINE, or set HF_HUB_CACHE to where models are cached.",
         )
     first = known[0]
-    return ok(f"none of {len(known)} is cached yet; {first.name}, {amount(first.size)}, comes with the first song")
+    return ok(f"{found}; {first.name}, {amount(first.size)}, comes with the first song")
 
 
 def cache() -> Finding:
@@ -36,35 +38,26 @@ def cache() -> Finding:
     reason = refusal(folder)
     if reason is None:
         return ok(f"{folder} can be written")
-    remedy = f"Mend who may write to {folder}, or set HF_HUB_CACHE to a folder that you can write to."
-    if _something_cached():
-        return warning(f"{folder} cannot be written ({reason}): no further model can be fetched", remedy)
-    return problem(f"{folder} cannot be written ({reason}), and no model is cached", remedy)
+    return warning(
+        f"{folder} cannot be written ({reason}): no further model can be fetched",
+        f"Mend who may write to {folder}, or set HF_HUB_CACHE to a folder that you can write to.",
+    )
 
 
 def cache_space() -> Finding:
     """What fits into the cache."""
     free = free_bytes(cache_folder())
-    found = f"{amount(free)} free"
-    remedy = "Free some space, or set HF_HUB_CACHE to a folder on another disk."
-    if not _something_cached() and free < min(model.size for model in list_models()):
-        return problem(f"{found}, and no model is cached", remedy)
     if free < LITTLE:
-        return warning(f"{found}: not every model fits", remedy)
-    return ok(found)
+        return warning(
+            f"{amount(free)} free: not every model fits",
+            "Free some space, or set HF_HUB_CACHE to a folder on another disk.",
+        )
+    return ok(f"{amount(free)} free")
 
 
 def cache_folder() -> Path:
     """Where huggingface_hub keeps what it downloads, as HF_HUB_CACHE and HF_HOME say."""
     return Path(_hub().HF_HUB_CACHE)
-
-
-_PART = {Cached.YES: "", Cached.PARTLY: " (in part)"}
-
-
-def _something_cached() -> bool:
-    """Whether a network of the catalogue is here; of a bag, one may be all that is needed."""
-    return any(model.cached is not Cached.NO for model in list_models())
 
 
 def _hub() -> Any:

@@ -18,6 +18,7 @@ from stemsplit.errors import CheckpointError, IntegrityError
 from stemsplit.events import Listener, ignore
 from stemsplit.model.config import MIN_SEGMENT_FRAMES
 from stemsplit.model.htdemucs import HTDemucs
+from stemsplit.weights.bundled import BundledModel
 from stemsplit.weights.catalog import FORMATS, CatalogEntry
 from stemsplit.weights.checkpoint import read_checkpoint, read_config
 from stemsplit.weights.definition import BagDefinition, Wanted, chosen, read_definition
@@ -193,6 +194,9 @@ def _opened(found: FoundModel, offline: bool, listener: Listener) -> _Shelf:
             known = published_identity(entry)
             fetch_member = partial(_published, entry, offline, listener)
             return _Shelf(entry.name, entry.definition, entry.commit, known.hashes, fetch_member)
+        case BundledModel() as model:
+            model.check()
+            return _folder(model.definition)
         case LocalFile(path):
             _check_name(path)
             digest = sha256_of(path)

@@ -1,15 +1,17 @@
 """
-What a model name means: a catalogue name, a path, or a repository of the hub, in this order.
+What a model name means: one of the catalogue or of the package, a path, or a repository of the hub, in this order.
 
 Nothing is downloaded or loaded here, and neither torch nor huggingface_hub is imported.
 """
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from stemsplit.errors import UnknownModelError
+from stemsplit.weights.bundled import BUNDLED, BundledModel
 from stemsplit.weights.catalog import FORMATS, CatalogEntry, load_catalog
 
 _REPOSITORY = re.compile(r"(?P<repository>[\w][\w.-]*/[\w][\w.-]*)(?:@(?P<revision>[\w][\w./-]*))?")
@@ -45,37 +47,53 @@ class FoundModel:
     Attributes:
         name: a short one, without separators: that of the catalogue, the file (its stem), the folder or the
             repository.
-        sources: in order, where the catalogue knows them.
+        sources: in order, where they are known beforehand.
         place: what `load_bag` loads.
     """
 
     name: str
     sources: tuple[str, ...] | None
-    place: CatalogEntry | LocalFile | LocalFolder | HubRepository
+    place: CatalogEntry | BundledModel | LocalFile | LocalFolder | HubRepository
+
+
+Named = Mapping[str, CatalogEntry | BundledModel]
+
+
+def named_models() -> Named:
+    """
+    The models that have a name: those of the catalogue, in its order, then those of the package.
+
+    A name that both have is the catalogue's.
+
+    Raises:
+        UsageError: if the catalogue that STEMSPLIT_CATALOG names is malformed.
+    """
+    catalog = load_catalog()
+    return {**catalog, **{name: model for name, model in BUNDLED.items() if name not in catalog}}
 
 
 def find_model(name: str) -> FoundModel:
     """
-    Look a model name up: catalogue name, then existing path, then `USER/REPO[@REVISION]`.
+    Look a model name up: in the catalogue and the package, then as a path, then as `USER/REPO[@REVISION]`.
 
     Raises:
         UnknownModelError: if it is none of them, or a path that holds no model.
         UsageError: if the catalogue that STEMSPLIT_CATALOG names is malformed.
     """
-    catalog = load_catalog()
-    if name in catalog:
-        return FoundModel(name, catalog[name].sources, catalog[name])
+    named = named_models()
+    if name in named:
+        return FoundModel(name, named[name].sources, named[name])
     path = _existing(name)
     if path is not None:
-        return _on_disk(path, catalog)
+        return _on_disk(path, named)
     match = _REPOSITORY.fullmatch(name)
     if match and not name.endswith((*FORMATS, ".yaml")):
         repository = match["repository"]
         return FoundModel(repository.split("/")[1], None, HubRepository(repository, match["revision"]))
-    near = difflib.get_close_matches(name, catalog, n=1)
+    near = difflib.get_close_matches(name, named, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise UnknownModelError(
-        f"There is no model {name!r}: it is no catalogue name ({', '.join(catalog)}), no existing file "
+        f"There is no model {name!r}: it is no catalogue name ({', '.join(named)}), no existing file "
         f"or folder, and no hub repository of the form USER/REPO[@REVISION].{hint}"
     )
 
@@ -88,7 +106,7 @@ def _existing(name: str) -> Path | None:
         return None
 
 
-def _on_disk(path: Path, catalog: dict[str, CatalogEntry]) -> FoundModel:
+def _on_disk(path: Path, named: Named) -> FoundModel:
     if path.is_dir():
         definitions = sorted(path.glob("*.yaml"))
         if len(definitions) != 1:
@@ -102,14 +120,14 @@ def _on_disk(path: Path, catalog: dict[str, CatalogEntry]) -> FoundModel:
     if path.suffix.lower() not in FORMATS:
         raise UnknownModelError(
             f"{path} is no model: a network file ends in {' or '.join(FORMATS)}. A folder with one *.yaml "
-            f"is a model as well, and so are {', '.join(catalog)}."
+            f"is a model as well, and so are {', '.join(named)}."
         )
-    return FoundModel(path.stem, _legacy_sources(path, catalog), LocalFile(path))
+    return FoundModel(path.stem, _legacy_sources(path), LocalFile(path))
 
 
-def _legacy_sources(path: Path, catalog: dict[str, CatalogEntry]) -> tuple[str, ...] | None:
+def _legacy_sources(path: Path) -> tuple[str, ...] | None:
     """Sources of a published `.th` file, known by its name; loading checks that the name tells the truth."""
-    for entry in catalog.values():
+    for entry in load_catalog().values():
         if path.suffix == ".th" and path.stem in {file.legacy for file in entry.files}:
             return entry.sources
     return None

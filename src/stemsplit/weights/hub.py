@@ -74,7 +74,7 @@ def fetch(
     if path and not flaw:
         return path
     if offline:
-        raise IntegrityError(_damaged(path, flaw, file)) if path and flaw else DownloadError(not_cached(file))
+        raise IntegrityError(_damaged(path, flaw, file)) if path and flaw else not_cached(file)
     if path:
         listener(Warned(f"{path} {flaw}; it is downloaded again."))
         with _speaking_to_hub(file):
@@ -113,7 +113,7 @@ def fetch_definition(repository: str, revision: str | None, *, offline: bool, li
         return known
     anything = HubFile(repository, revision, ANY_DEFINITION)
     if offline:
-        raise DownloadError(not_cached(anything))
+        raise not_cached(anything)
     try:
         name = _only(_listing(anything), anything)
         return fetch(repository, revision, name, sha256=None, size=None, offline=False, listener=listener)

@@ -14,7 +14,23 @@ from stemsplit.errors import DownloadError
 ANY_DEFINITION = "*.yaml"  # the file of a repository that describes its bag, whatever its name
 
 
-class UnreachableError(DownloadError):
+class NotHereError(DownloadError):
+    """
+    A file that is not in the cache, and that the network does not bring.
+
+    Attributes:
+        what: says just that, in a sentence without a remedy.
+    """
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what, remedy)
+        self.what = what
+
+    def __str__(self) -> str:
+        return " ".join(self.args)
+
+
+class UnreachableError(NotHereError):
     """No connection to the hub, so what is cached may have to do."""
 
 
@@ -52,7 +68,10 @@ def translated(error: Exception, file: HubFile) -> DownloadError:
     if isinstance(error, LocalEntryNotFoundError | ValueError) and isinstance(error.__cause__, Exception):
         error = error.__cause__
     if is_connection_error(error):
-        return UnreachableError(_unreachable(error, file))
+        return UnreachableError(
+            f"{file} is not in the cache {file.cache}, and {file.host} cannot be reached ({_reason(error)}).",
+            "Check the network and the proxy, or copy the cache from a machine that has it.",
+        )
     for kind, sentence in _sentences():
         if isinstance(error, kind):
             return DownloadError(sentence(error, file))
@@ -75,11 +94,12 @@ def is_connection_error(error: BaseException) -> bool:
     return isinstance(error, http_error) and not isinstance(error, HfHubHTTPError)
 
 
-def not_cached(file: HubFile) -> str:
-    """The sentence for a file that only the network could bring, and must not."""
-    return (
+def not_cached(file: HubFile) -> NotHereError:
+    """The error for a file that only the network could bring, and must not."""
+    return NotHereError(
         f"{file} is not in the cache {file.cache}, and in offline mode (--offline, HF_HUB_OFFLINE) it is not "
-        f"fetched from {file.host}. Run once online, or copy the cache from a machine that has it."
+        f"fetched from {file.host}.",
+        "Run once online, or copy the cache from a machine that has it.",
     )
 
 
@@ -97,13 +117,6 @@ def full_disk(file: HubFile, detail: str) -> str:
     return (
         f"{file} does not fit on the disk of the cache {file.cache}: {detail}. "
         "Free some space, or set HF_HOME to a folder on another disk."
-    )
-
-
-def _unreachable(error: Exception, file: HubFile) -> str:
-    return (
-        f"{file} is not in the cache {file.cache}, and {file.host} cannot be reached ({_reason(error)}). "
-        "Check the network and the proxy, or copy the cache from a machine that has it."
     )
 
 

@@ -1,4 +1,4 @@
-"""The catalogue as the user sees it: which models there are, which are on disk, fetching them ahead."""
+"""The models with a name, as the user sees them: which there are, which are on disk, fetching them ahead."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from stemsplit.errors import UnknownModelError
 from stemsplit.events import Listener, ignore
-from stemsplit.weights.catalog import CatalogEntry, CatalogFile, load_catalog
-from stemsplit.weights.find import find_model
+from stemsplit.weights.bundled import BundledModel
+from stemsplit.weights.catalog import CatalogEntry, CatalogFile
+from stemsplit.weights.find import find_model, named_models
 from stemsplit.weights.hub import cached, fetch
 
 
@@ -17,12 +18,13 @@ class Cached(StrEnum):
     YES = "yes"
     PARTLY = "partly"
     NO = "no"
+    BUNDLED = "bundled"  # it comes with the package
 
 
 @dataclass(frozen=True)
 class ModelStatus:
     """
-    A model of the catalogue.
+    A model of the catalogue or of the package.
 
     Attributes:
         name: what `--model` takes.
@@ -41,49 +43,64 @@ class ModelStatus:
 
 def list_models() -> list[ModelStatus]:
     """
-    All models of the catalogue, in its order.
+    All models of the catalogue, in its order, and those of the package.
 
     Raises:
         UsageError: if the catalogue that STEMSPLIT_CATALOG names is malformed.
     """
     return [
-        ModelStatus(entry.name, entry.sources, entry.size, entry.licence, _how_much(entry))
-        for entry in load_catalog().values()
+        ModelStatus(model.name, model.sources, model.size, model.licence, _how_much(model))
+        for model in named_models().values()
     ]
 
 
-def download(names: Iterable[str], listener: Listener = ignore, *, offline: bool = False) -> None:
+def download(names: Iterable[str], listener: Listener = ignore, *, offline: bool = False) -> list[str]:
     """
     Fetch and check all files of catalogue models; no network is built. Offline, only check.
 
+    Returns:
+        Those that come with the package, of which there is nothing to fetch.
+
     Raises:
         UnknownModelError: for a name that is not in the catalogue, before any download.
-        DownloadError, IntegrityError: as `fetch` does.
+        DownloadError, IntegrityError, CheckpointError: for files that cannot be fetched, or are damaged.
     """
-    for entry in [_entry(name) for name in names]:
-        for file in entry.files:
-            fetch(
-                entry.repository,
-                entry.commit,
-                file.name,
-                sha256=file.sha256,
-                size=file.size,
-                offline=offline,
-                listener=listener,
-            )
+    bundled = []
+    for model in [_named(name) for name in names]:
+        if isinstance(model, BundledModel):
+            model.check()
+            bundled.append(model.name)
+        else:
+            _fetch_all(model, listener, offline=offline)
+    return bundled
 
 
-def _entry(name: str) -> CatalogEntry:
+def _fetch_all(entry: CatalogEntry, listener: Listener, *, offline: bool) -> None:
+    for file in entry.files:
+        fetch(
+            entry.repository,
+            entry.commit,
+            file.name,
+            sha256=file.sha256,
+            size=file.size,
+            offline=offline,
+            listener=listener,
+        )
+
+
+def _named(name: str) -> CatalogEntry | BundledModel:
     place = find_model(name).place
-    if not isinstance(place, CatalogEntry):
+    if not isinstance(place, CatalogEntry | BundledModel):
         raise UnknownModelError(
-            f"{name!r} is not in the catalogue ({', '.join(load_catalog())}); only its models can be."
+            f"{name!r} is not in the catalogue ({', '.join(named_models())}); only its models can be."
         )
     return place
 
 
-def _how_much(entry: CatalogEntry) -> Cached:
-    here = [_is_cached(entry, file) for file in entry.files]
+def _how_much(model: CatalogEntry | BundledModel) -> Cached:
+    if isinstance(model, BundledModel):
+        return Cached.BUNDLED
+    here = [_is_cached(model, file) for file in model.files]
     return Cached.YES if all(here) else Cached.PARTLY if any(here) else Cached.NO
 
 

@@ -1,0 +1,54 @@
+"""`stemsplit practice`: render songs of one's own to train with."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stemsplit.audio.faults import shown
+from stemsplit.cli.console import Console
+from stemsplit.cli.options import Jobs, Quiet, Verbose
+from stemsplit.errors import StemsplitError, TrackError
+from stemsplit.events import SongsRendered
+
+
+def practice(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the songs go: DIR/train, DIR/valid, DIR/test.")],
+    songs: Annotated[int, typer.Option(metavar="N", min=0, help="How many to train with.")] = 100,
+    valid: Annotated[int, typer.Option(metavar="N", min=0, help="How many to choose the best epoch by.")] = 0,
+    test: Annotated[int, typer.Option(metavar="N", min=0, help="How many to score a model with.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="S", min=0, help="Other seeds give other songs.")] = 0,
+    font: Annotated[
+        str, typer.Option(metavar="FILE", help="General MIDI sound font that plays the instruments.")
+    ] = "FluidR3_GM.sf2",
+    jobs: Jobs = 1,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """
+    Render practice songs: multitracks, composed, played, sung and mixed by rule, free for any use.
+
+    A song takes about a tenth of its length on one core. What is there already is not rendered again: the same command
+    goes on where it was stopped.
+    """
+    with Console("quiet" if quiet else "human") as console:
+        from stemsplit.evaluation.pool import carried_out
+        from stemsplit.practice.collection import Rendering, collection, held
+
+        planned = collection(seed, {"train": songs, "valid": valid, "test": test}, font)
+        with held(folder):
+            rendered = failed = 0
+            work = carried_out(Rendering(folder), planned, jobs, "cpu", console.listen)
+            for done, (song, result) in enumerate(work, 1):
+                if isinstance(result, TrackError):
+                    console.error(str(result), song.name)
+                    failed += 1
+                else:
+                    rendered += result
+                console.listen(SongsRendered(done, len(planned)))
+        there = len(planned) - rendered - failed
+        console.say(f"{rendered} songs rendered" + (f", {there} were there" if there else "") + f": {shown(folder)}")
+        if failed:
+            raise StemsplitError(f"{failed} of {len(planned)} songs could not be rendered.")
+        console.say(f"Train with them: stemsplit train {shlex.quote(shown(folder))}")

@@ -1,0 +1,76 @@
+"""Many practice songs in one folder: which they are, and the work of rendering them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from stemsplit.errors import UsageError
+from stemsplit.events import Listener
+from stemsplit.practice.programs import check_modules, find_font, find_program
+from stemsplit.practice.render import PracticeSong, render
+
+_LOCK = ".practice.lock"
+
+
+def collection(seed: int, counts: Mapping[str, int], font: str) -> list[PracticeSong]:
+    """
+    The songs of a collection, once all that rendering them takes is known to be there.
+
+    Args:
+        seed: of the collection.
+        counts: how many songs each split has; the first ones are the same however many there are.
+        font: path of a General MIDI sound font, or its name where systems keep them.
+
+    Raises:
+        StemsplitError: if a program, a package or the sound font is missing.
+        UsageError: if there is not a single song.
+    """
+    if not any(counts.values()):
+        raise UsageError("No song is asked for: --songs, --valid and --test are all 0.")
+    check_modules()
+    for program in ("fluidsynth", "espeak-ng"):
+        find_program(program)
+    path = find_font(font)
+    return [PracticeSong(seed, split, number, path) for split, count in counts.items() for number in range(count)]
+
+
+@dataclass
+class Rendering:
+    """Renders songs of a collection, in this process or another; see `stemsplit.evaluation.pool`."""
+
+    folder: Path
+
+    def begin(self, device: str, listener: Listener) -> None:
+        """Nothing is computed on a device, and nothing is warned of."""
+
+    def __call__(self, song: PracticeSong) -> bool:
+        """Whether it had to be rendered."""
+        return render(song, self.folder)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """
+    The folder, made if need be, and kept from other runs.
+
+    Raises:
+        UsageError: if another run works there, or it cannot be made.
+    """
+    lock = FileLock(folder / _LOCK, timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise UsageError(
+            f"Another run is rendering songs into {folder}: wait for it, or choose another folder."
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{folder} cannot hold songs: {error.strerror}.") from error
+    try:
+        yield
+    finally:
+        (folder / _LOCK).unlink(missing_ok=True)
+        lock.release()

@@ -1,0 +1,64 @@
+"""The programs and sound fonts that render practice songs, found where systems install them."""
+
+import shutil
+import warnings
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+
+from stemsplit.errors import StemsplitError
+
+_MODULES = ("mido", "pyworld", "scipy")
+FONT_FOLDERS = (Path("/usr/share/sounds/sf2"), Path("/usr/share/soundfonts"), Path("/usr/local/share/soundfonts"))
+DEFAULT_FONT = "FluidR3_GM.sf2"
+
+
+@lru_cache
+def find_program(name: str) -> str:
+    """
+    Path of a program: fluidsynth or espeak-ng.
+
+    Raises:
+        StemsplitError: if it is not installed.
+    """
+    path = shutil.which(name)
+    if path is None:
+        raise StemsplitError(
+            f"Practice songs need the program {name}, which is not installed. On Debian and Ubuntu: "
+            "sudo apt install fluidsynth fluid-soundfont-gm espeak-ng"
+        )
+    return path
+
+
+def check_modules() -> None:
+    """
+    Import what the extra `practice` brings.
+
+    Raises:
+        StemsplitError: if some of it is not installed.
+    """
+    for name in _MODULES:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # pyworld asks a module that is going out of use for its own version
+                import_module(name)
+        except ImportError as error:
+            raise StemsplitError(
+                f"Practice songs need the Python package {name} ({error}): pip install 'stemsplit[practice]'."
+            ) from error
+
+
+def find_font(name: str = DEFAULT_FONT) -> Path:
+    """
+    A General MIDI sound font, by its path or by its name where systems keep them.
+
+    Raises:
+        StemsplitError: if it is not there.
+    """
+    for path in (Path(name).expanduser(), *(folder / name for folder in FONT_FOLDERS)):
+        if path.is_file():
+            return path.resolve()
+    raise StemsplitError(
+        f"The sound font {name} is neither a file nor in {', '.join(map(str, FONT_FOLDERS))}. On Debian and Ubuntu: "
+        "sudo apt install fluid-soundfont-gm"
+    )

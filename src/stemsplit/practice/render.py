@@ -1,0 +1,121 @@
+"""From a seed to a folder of stems, as MUSDB18-HQ lays them out."""
+
+import json
+import shutil
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemsplit.errors import StemsplitError, TrackError
+from stemsplit.practice.compose import compose
+from stemsplit.practice.effects import RATE
+from stemsplit.practice.midi import played
+from stemsplit.practice.mix import Take, mixed
+from stemsplit.practice.singers import singer_of
+from stemsplit.practice.voice import sing
+
+VERSION = 1  # of the rules: other rules make other songs of the same seed
+NOTE = "practice.json"  # beside the stems: which song they are
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class PracticeSong:
+    """
+    One song that can be rendered, again and again the same.
+
+    Attributes:
+        seed: of a collection.
+        split: of the collection: train, valid or test. No song of one is in another.
+        number: in the split, from 0.
+        font: path of the General MIDI sound font.
+    """
+
+    seed: int
+    split: str
+    number: int
+    font: Path
+
+    @property
+    def name(self) -> str:
+        """Of the song's folder."""
+        return f"Practice {self.seed} - {self.split} {self.number:05d}"
+
+
+def stems_of(song: PracticeSong) -> dict[str, NDArray[np.float32]]:
+    """
+    The stems of a song, float32 [2, frames] at 44.1 kHz by source; their sum is the mixture.
+
+    Raises:
+        StemsplitError: if a program that it takes is missing or fails.
+    """
+    seeds = np.random.SeedSequence([song.seed, SPLITS.index(song.split), song.number]).spawn(4)
+    casting, writing, singing, mixing = map(np.random.default_rng, seeds)
+    singers = [singer_of(casting), singer_of(casting)]
+    score = compose(writing, [singer.centre for singer in singers])
+    frames = round(score.seconds * RATE)
+    takes = [Take(part.source, part.role, played(part, song.font, frames)) for part in score.parts]
+    for voice in score.voices:
+        sung = sing(voice, singers[voice.singer], frames, singing)
+        takes.append(Take("vocals", voice.role, np.stack([sung, sung])))
+    return mixed(mixing, takes)
+
+
+def render(song: PracticeSong, folder: Path) -> bool:
+    """
+    Write a song to `folder/split/name`: `mixture.wav`, and a 16 bit file for each source; the integers add up.
+
+    Args:
+        song: what to render.
+        folder: of the collection. Nothing half-written is left under the final name.
+
+    Returns:
+        Whether it was rendered; not if it was there already.
+
+    Raises:
+        TrackError: if something else is in its place.
+        StemsplitError: if a program that it takes is missing or fails, or the folder cannot be written.
+    """
+    target = folder / song.split / song.name
+    note = {"version": VERSION, "seed": song.seed, "split": song.split, "number": song.number, "font": song.font.name}
+    if target.exists():
+        if _note_in(target) == note:
+            return False
+        raise TrackError(f"{target} is there already and holds something else: choose another folder or seed.")
+    stems = {source: np.round(stem * 32767).astype(np.int32) for source, stem in stems_of(song).items()}
+    hidden = target.with_name(f".{song.name}.part")
+    try:
+        _discard(hidden)
+        hidden.mkdir(parents=True)
+        for name, samples in {**stems, "mixture": np.sum(list(stems.values()), axis=0)}.items():
+            _write(hidden / f"{name}.wav", samples)
+        (hidden / NOTE).write_text(json.dumps(note) + "\n", encoding="utf-8")
+        hidden.rename(target)
+    except OSError as error:
+        raise StemsplitError(f"{target} cannot be written: {error.strerror}.") from error
+    finally:
+        _discard(hidden)
+    return True
+
+
+def _discard(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _note_in(folder: Path) -> object:
+    try:
+        return json.loads((folder / NOTE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _write(path: Path, samples: NDArray[np.int32]) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(samples.T.astype("<i2").tobytes())
