@@ -21,7 +21,8 @@ ROOMS: dict[str, set[str]] = {
     "evaluation": {"separation", "weights", "model", "audio"},
     "training": {"evaluation", "separation", "weights", "model", "audio"},
     "diagnosis": {"weights", "model", "audio"},
-    "cli": {"training", "evaluation", "separation", "weights", "model", "audio", "diagnosis"},
+    "practice": {"audio"},
+    "cli": {"training", "evaluation", "separation", "weights", "model", "audio", "diagnosis", "practice"},
 }
 FREE = {"errors", "events", "compute", "whole_file"}
 MAX_LINES = 350
@@ -69,6 +70,9 @@ def test_each_library_stays_in_its_room(path: Path) -> None:
         "torchaudio": {"training"},
         "matplotlib": {"evaluation", "training"},
         "museval": {"evaluation"},
+        "mido": {"practice"},
+        "pyworld": {"practice"},
+        "scipy": {"practice"},
         "musdb": set(),
         "tensorboard": set(),  # torch's own writer is used
         "demucs": set(),

@@ -96,7 +96,10 @@ def test_nothing_is_left_of_a_song_that_fails(tmp_path: Path, monkeypatch: pytes
 def test_a_file_that_is_no_sound_font_is_told(tmp_path: Path) -> None:
     font = tmp_path / "song.sf2"
     font.write_bytes(b"no font" * 100)
-    with pytest.raises(StemsplitError, match=r"song\.sf2"):
+    with pytest.raises(StemsplitError, match=r"song\.sf2 is no sound font"):
+        collection(0, {"train": 1}, str(font))
+    font.write_bytes(b"RIFF....sfbk" * 100)
+    with pytest.raises(StemsplitError, match="FluidSynth could not play"):
         played(Part("bass", "bass", 33, (Note(0, 1, 40, 90),)), font, RATE)
 
 

@@ -148,14 +148,13 @@ def _voices(
     below: list[Sung] = []
     lyrics = words(random)
     has_double, has_above, has_below = (random.random() < chance for chance in (0.4, 0.5, 0.3))
-    # Harmonies keep to the octave in which their singer is at ease.
-    octave = 7 * round((singers[1] - singers[0]) / 12)
     for section, progression in zip(sections, harmony, strict=True):
         if not section.vocals:
             continue
         density = 0.35 + 0.5 * float(random.random())
         is_full = section.name in ("chorus", "bridge")
         centre = singers[0] + (3 if section.name == "chorus" else -1)
+        third_above, third_below = (_third(rise, centre, singers[1]) for rise in (2, -2))
         for phrase in melody(random, key, progression, centre, density, beats):
             text = lyrics.phrase(random, len(phrase))
             sung = _sung(groove, key, phrase, text, 0.65 + 0.3 * section.energy)
@@ -163,11 +162,16 @@ def _voices(
             if is_full and has_double:
                 double += [replace(note, start=note.start + 0.012) for note in sung]
             if is_full and has_above and random.random() < 0.8:
-                above += _sung(groove, key, phrase, text, 0.6, 2 + octave)
+                above += _sung(groove, key, phrase, text, 0.6, third_above)
             if is_full and has_below and random.random() < 0.8:
-                below += _sung(groove, key, phrase, text, 0.55, -2 + octave)
+                below += _sung(groove, key, phrase, text, 0.55, third_below)
     found = (("lead", 0, lead), ("double", 0, double), ("harmony", 1, above), ("harmony", 1, below))
     return [Voice(role, singer, tuple(notes)) for role, singer, notes in found if notes]
+
+
+def _third(steps: int, lead: float, harmony: float) -> int:
+    """Steps of the scale from one voice to another, in the octave in which the other singer is at ease."""
+    return steps + 7 * round((harmony - lead - steps * 12 / 7) / 12)
 
 
 def _sung(

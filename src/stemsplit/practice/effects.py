@@ -164,10 +164,8 @@ def limiter_gain(mixture: Audio, ceiling: float) -> NDArray[np.float32]:
     ahead = round(0.005 * RATE)
     needed = np.minimum(1.0, ceiling / np.maximum(np.max(np.abs(mixture), axis=0), _FLOOR))
     held = ndimage.minimum_filter1d(needed, 2 * ahead + 1)
-    decay = np.exp(-1 / (0.08 * RATE))
-    released = 1 - _slowly_falling(1 - held, float(decay))
-    smooth = ndimage.uniform_filter1d(released, ahead)
-    return np.asarray(np.minimum(smooth, released).clip(0, 1), np.float32)
+    released = 1 - _slowly_falling(1 - held, float(np.exp(-1 / (0.08 * RATE))))
+    return np.asarray(ndimage.uniform_filter1d(released, 2 * ahead + 1), np.float32)
 
 
 def _slowly_falling(reduction: NDArray[np.float64], decay: float) -> NDArray[np.float64]:

@@ -46,8 +46,9 @@ def played(part: Part, font: Path, frames: int) -> np.ndarray:
             done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_TIMEOUT, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise StemsplitError(f"FluidSynth could not play a part: {error}.") from error
-        if done.returncode or not sound.is_file():
-            said = done.stderr.decode(errors="replace").strip().splitlines()
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        # It plays silence, and returns 0, where it cannot load the font.
+        if done.returncode or not sound.is_file() or any("Failed to load" in line for line in said):
             raise StemsplitError(f"FluidSynth could not play {font}: {said[-1] if said else done.returncode}.")
         audio = np.fromfile(sound, "<f4").reshape(-1, 2)
     fitted = np.zeros((2, frames), np.float32)

@@ -24,8 +24,8 @@ def find_program(name: str) -> str:
     path = shutil.which(name)
     if path is None:
         raise StemsplitError(
-            f"Practice songs need the program {name}, which is not installed. On Debian and Ubuntu: "
-            "sudo apt install fluidsynth fluid-soundfont-gm espeak-ng"
+            f"Practice songs need the program {name}, which is not installed. On Debian and Ubuntu, "
+            "`sudo apt install fluidsynth fluid-soundfont-gm espeak-ng` brings it."
         )
     return path
 
@@ -53,12 +53,24 @@ def find_font(name: str = DEFAULT_FONT) -> Path:
     A General MIDI sound font, by its path or by its name where systems keep them.
 
     Raises:
-        StemsplitError: if it is not there.
+        StemsplitError: if it is not there, or is none.
     """
     for path in (Path(name).expanduser(), *(folder / name for folder in FONT_FOLDERS)):
         if path.is_file():
+            if not _is_font(path):
+                raise StemsplitError(f"{path} is no sound font: such a file ends in .sf2 or .sf3 and begins with RIFF.")
             return path.resolve()
     raise StemsplitError(
-        f"The sound font {name} is neither a file nor in {', '.join(map(str, FONT_FOLDERS))}. On Debian and Ubuntu: "
-        "sudo apt install fluid-soundfont-gm"
+        f"The sound font {name} is neither a file nor in {', '.join(map(str, FONT_FOLDERS))}. "
+        f"On Debian and Ubuntu, `sudo apt install fluid-soundfont-gm` brings {DEFAULT_FONT}."
     )
+
+
+def _is_font(path: Path) -> bool:
+    """Whether it begins as one (FluidSynth plays silence where it does not)."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        raise StemsplitError(f"The sound font {path} cannot be read: {error.strerror}.") from error
+    return head[:4] == b"RIFF" and head[8:] == b"sfbk"

@@ -17,7 +17,7 @@ from stemsplit.practice.mix import Take, mixed
 from stemsplit.practice.singers import singer_of
 from stemsplit.practice.voice import sing
 
-VERSION = 1  # of the rules: other rules make other songs of the same seed
+VERSION = 2  # of the rules: other rules make other songs of the same seed
 NOTE = "practice.json"  # beside the stems: which song they are
 SPLITS = ("train", "valid", "test")
 

@@ -6,11 +6,11 @@ Frames are 5 ms apart. Spectra have 513 bins from 0 to 22,050 Hz; eSpeak's own e
 
 import io
 import subprocess
+import wave
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import soundfile as sf
 from numpy.typing import NDArray
 
 from stemsplit.errors import StemsplitError
@@ -70,7 +70,9 @@ def _spoken(variant: str, phonemes: str) -> Floats:
     if answer.returncode or not answer.stdout:
         reason = answer.stderr.decode(errors="replace").strip() or "it wrote no sound"
         raise StemsplitError(f"eSpeak NG could not speak {phonemes!r} with the voice {variant!r}: {reason}.")
-    samples, rate = sf.read(io.BytesIO(answer.stdout), dtype="float64")
+    with wave.open(io.BytesIO(answer.stdout)) as file:
+        rate = file.getframerate()
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32_768
     if rate != _SPOKEN_RATE:
         raise StemsplitError(f"eSpeak NG wrote {rate} Hz with the voice {variant!r}, where 22050 Hz was expected.")
     loud = np.flatnonzero(np.abs(samples) > _SILENT)
