@@ -19,6 +19,7 @@ from stemsplit.errors import UsageError
 if TYPE_CHECKING:
     import torch
 
+NO_DEVICE = "none"  # of work in several processes that computes on none
 PRECISIONS = ("fp32", "bf16", "fp16")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,4})?")
 
@@ -88,8 +89,10 @@ def divided(device: str, job: int, jobs: int) -> str:
     """
     The device of one of several processes, from 0, on this machine; takes its share of a CPU's cores.
 
-    Several GPUs are dealt out in turn, where none is named.
+    Several GPUs are dealt out in turn, where none is named. For work without a device torch is not imported.
     """
+    if device == NO_DEVICE:
+        return device
     import torch
 
     if device.startswith(("auto", "cuda")) and torch.cuda.is_available():

@@ -9,9 +9,9 @@ import os
 import time
 from statistics import median
 
-from stemsplit.practice.effects import RATE
 from stemsplit.practice.programs import find_font
 from stemsplit.practice.render import PracticeSong, stems_of
+from stemsplit.practice.score import RATE
 
 
 def main() -> None:

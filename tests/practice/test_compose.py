@@ -1,11 +1,15 @@
 """Songs that are composed: playable, varied, with rests, the same again for the same seed."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from stemsplit.practice.accompaniment import MANNERS
+from stemsplit.practice.bass import KINDS, line
 from stemsplit.practice.compose import compose
+from stemsplit.practice.harmony import Key, chords
 from stemsplit.practice.score import Score
 from stemsplit.practice.styles import PROGRAMS, STYLES
 
@@ -18,7 +22,7 @@ def composed(seed: int) -> Score:
 
 @pytest.fixture(scope="module")
 def scores() -> list[Score]:
-    return [composed(seed) for seed in range(120)]
+    return [composed(seed) for seed in range(300)]
 
 
 def test_the_same_seed_is_the_same_song(scores: list[Score]) -> None:
@@ -61,7 +65,7 @@ def test_singers_sing_one_note_at_a_time_in_their_range(scores: list[Score]) -> 
 
 def test_songs_differ_as_records_do(scores: list[Score]) -> None:
     assert {score.style for score in scores} == {style.name for style in STYLES}
-    assert 30 < min(score.seconds for score in scores) < max(score.seconds for score in scores) < 90
+    assert all(27 < score.seconds < 85 for score in scores)
     tempos = [score.tempo for score in scores]
     assert min(tempos) < 75
     assert max(tempos) > 150
@@ -92,4 +96,28 @@ def test_every_source_rests_now_and_then_and_plays_mostly(scores: list[Score]) -
 def test_every_role_has_instruments() -> None:
     roles = {role for style in STYLES for role, _ in style.players}
     assert roles <= set(PROGRAMS)
+    assert {manner for style in STYLES for _, manner in style.players} == {*MANNERS, "lead"}
+    assert {line for style in STYLES for line in style.lines} == set(KINDS)
     assert all(len(rhythm) == 16 for style in STYLES for rhythm in (*style.kicks, *style.snares, *style.hats))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("pace", [2, 4, 8])
+def test_a_bass_plays_one_note_at_a_time_on_every_chord(kind: str, pace: int) -> None:
+    key = Key(4, "minor")
+    progression = chords(key, (0, 5, 2, 6), pace, 16, 32, 3)
+    notes = sorted(
+        line(np.random.default_rng(0), kind, progression, key, "X.......X.x.....", 4, 0.8), key=lambda n: n.beat
+    )
+    assert all(note.beat + note.beats <= after.beat + 1e-6 for note, after in pairwise(notes))
+    for chord in progression:
+        assert any(chord.start <= note.beat < chord.start + chord.beats for note in notes)
+    assert all(note.beat >= 16 and note.beat + note.beats <= 48 + 1e-6 for note in notes)
+
+
+@pytest.mark.parametrize("pace", [2, 4, 8])
+def test_a_bass_follows_the_kick_whatever_the_chords(pace: int) -> None:
+    key = Key(0, "major")
+    progression = chords(key, (0, 3), pace, 0, 16, 3)
+    notes = line(np.random.default_rng(0), "with kick", progression, key, "X.......X.x.....", 4, 0.8)
+    assert [note.beat for note in notes] == [bar + beat for bar in (0, 4, 8, 12) for beat in (0, 2, 2.5)]

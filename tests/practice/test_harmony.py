@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stemsplit.practice.groove import Groove, Struck
+from stemsplit.practice.groove import Groove, Struck, strokes
 from stemsplit.practice.harmony import SCALES, Key, a_key, a_progression, chords, near, voicing
 
 
@@ -67,3 +67,14 @@ def test_played_notes_are_in_order_near_where_they_are_written() -> None:
     assert all(note.start >= 0 and 1 <= note.velocity <= 127 and note.duration > 0 for note in notes)
     errors = [note.start - groove.seconds(index / 4) for index, note in enumerate(notes)]
     assert 0.002 < np.std(errors) < 0.02
+
+
+def test_a_rhythm_goes_on_across_chords() -> None:
+    rhythm = "X...x...X.x....-"
+    whole = strokes(rhythm, 4, 0, 8)
+    assert [(start, sign) for start, _, sign in whole[:5]] == [(0, "X"), (1, "x"), (2, "X"), (2.5, "x"), (3.75, "-")]
+    assert whole[0][1] == 1
+    assert whole[-1][1] == 0.25
+    halves = [(at + start, sign) for at in range(0, 8, 2) for start, _, sign in strokes(rhythm, 4, at, 2)]
+    assert halves == [(start, sign) for start, _, sign in whole]
+    assert [start for start, _, _ in strokes(rhythm, 3, 3, 6)] == [0, 1, 2, 2.5, 3, 4, 5, 5.5], "three beats in a bar"

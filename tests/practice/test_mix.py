@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from stemsplit.practice import effects
-from stemsplit.practice.effects import RATE, Audio
-from stemsplit.practice.mix import SOURCES, Take, loudness, mixed
+from stemsplit.practice.effects import Audio, loudness
+from stemsplit.practice.mix import SOURCES, Take, mixed
+from stemsplit.practice.score import RATE
 
 
 def noise(seconds: float = 2.0, level: float = 0.1, seed: int = 0) -> Audio:
@@ -39,7 +40,11 @@ def test_saturation_adds_harmonics_and_keeps_the_level() -> None:
     after = effects.saturated(before, 12)
     spectrum = np.abs(np.fft.rfft(after[0]))
     assert spectrum[3 * 441] > 0.1 * spectrum[441]
-    assert np.std(after) == pytest.approx(np.std(before), rel=1e-3)
+    assert loudness(after) == pytest.approx(loudness(before), abs=0.01)
+    rested = np.pad(before, ((0, 0), (0, 9 * RATE)))
+    np.testing.assert_allclose(
+        effects.saturated(rested, 12)[:, :RATE], after, atol=0.02, err_msg="rests change nothing"
+    )
 
 
 def test_a_compressor_makes_loud_and_soft_more_alike() -> None:
@@ -49,6 +54,12 @@ def test_a_compressor_makes_loud_and_soft_more_alike() -> None:
     before = np.std(audio[:, 3 * RATE :]) / np.std(audio[:, RATE // 2 : RATE])
     after = np.std(done[:, 3 * RATE :]) / np.std(done[:, RATE // 2 : RATE])
     assert 20 * np.log10(before) - 20 * np.log10(after) == pytest.approx(9, abs=1.5)
+
+
+def test_a_compressor_leaves_rests_out() -> None:
+    audio = np.pad(noise(1), ((0, 0), (0, 30 * RATE)))
+    reduced = loudness(audio) - loudness(effects.compressed(audio, 12, 4, 0.01, 0.1))
+    assert 3 < reduced < 12
 
 
 def test_a_room_dies_away_in_its_time() -> None:
@@ -73,7 +84,7 @@ def test_places_are_left_and_right() -> None:
 def test_echoes_and_doubles_come_later() -> None:
     click = np.zeros((2, RATE), np.float32)
     click[:, 0] = 1
-    echoed = effects.echoed(click, 0.25, 0.5, 1.0)
+    echoed = effects.echoed(click, 0.25, 1.0)
     assert np.flatnonzero(echoed[0]).tolist() == [0, 11025, 22050, 33075]
     assert np.flatnonzero(effects.doubled(click, 0.01)[1]).tolist() == [441]
 
@@ -109,3 +120,12 @@ def test_stems_add_up_below_full_scale_and_absent_ones_are_silent() -> None:
         assert all(np.array_equal(stems[source], again[source]) for source in SOURCES)
         levels = [loudness(stems[source]) for source in ("drums", "bass", "other")]
         assert max(levels) - min(levels) < 14
+
+
+def test_stems_that_cancel_each_other_stay_below_full_scale_too() -> None:
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        kick = tone(60, 3)
+        takes = [Take("drums", "kit", kick), Take("bass", "bass", -kick), Take("vocals", "lead", noise(3, 0.01))]
+        stems = mixed(random, takes)
+        assert max(np.max(np.abs(stem)) for stem in stems.values()) <= 0.98

@@ -2,18 +2,19 @@
 
 import json
 import wave
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stemsplit.errors import StemsplitError, TrackError, UsageError
+from stemsplit.errors import OutputError, StemsplitError, TrackError, UsageError
 from stemsplit.practice import programs, render
 from stemsplit.practice.collection import collection, held
-from stemsplit.practice.midi import RATE, played
+from stemsplit.practice.midi import played
 from stemsplit.practice.mix import SOURCES
 from stemsplit.practice.render import PracticeSong
-from stemsplit.practice.score import Note, Part
+from stemsplit.practice.score import RATE, Note, Part
 
 FONT = programs.find_font("TimGM6mb.sf2")
 
@@ -64,8 +65,18 @@ def test_the_same_song_is_made_once_and_always_alike(rendered: Path, tmp_path: P
 
 
 def test_splits_and_seeds_are_other_songs() -> None:
-    songs = [PracticeSong(*which, FONT) for which in ((3, "train", 0), (3, "test", 0), (4, "valid", 0))]
-    assert len({song.name for song in songs}) == 3
+    which = [(3, "train", 0), (3, "valid", 0), (3, "test", 0), (4, "train", 0), (3, "train", 1)]
+    scores = [render.score_of(PracticeSong(*song, FONT))[0] for song in which]
+    assert all(one != other for one, other in combinations(scores, 2))
+    assert scores[0] == render.score_of(PracticeSong(*which[0], FONT))[0]
+
+
+def test_settings_of_fluidsynth_at_home_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = Part("bass", "bass", 33, (Note(0, 0.5, 40, 90),))
+    before = played(part, FONT, RATE)
+    (tmp_path / ".fluidsynth").write_text("gain 3\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    np.testing.assert_array_equal(played(part, FONT, RATE), before)
 
 
 def test_what_is_in_the_way_is_kept(rendered: Path) -> None:
@@ -88,7 +99,7 @@ def test_nothing_is_left_of_a_song_that_fails(tmp_path: Path, monkeypatch: pytes
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(render, "_write", full)
-    with pytest.raises(StemsplitError, match="No space left"):
+    with pytest.raises(StemsplitError, match="the disk is full"):
         render.render(PracticeSong(0, "train", 0, FONT), tmp_path)
     assert list((tmp_path / "train").iterdir()) == []
 
@@ -121,8 +132,8 @@ def test_a_collection_grows_at_its_end() -> None:
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
-    with held(tmp_path / "songs"), pytest.raises(UsageError, match="Another run"), held(tmp_path / "songs"):
+    with held(tmp_path / "songs"), pytest.raises(UsageError, match="another run"), held(tmp_path / "songs"):
         pass
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="cannot hold songs"), held(tmp_path / "file"):
+    with pytest.raises(OutputError, match="cannot be written"), held(tmp_path / "file"):
         pass

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from stemsplit.errors import StemsplitError
 from stemsplit.practice import syllable_analysis
-from stemsplit.practice.score import Sung, Voice
+from stemsplit.practice.score import RATE, Sung, Voice
+from stemsplit.practice.singers import Singer, singer_of
 from stemsplit.practice.syllables import OPEN_SYLLABLES, SYLLABLES, words
-from stemsplit.practice.vocoder import FRAMES_PER_SECOND, SAMPLE_RATE, pitch_of
-from stemsplit.practice.voice import Singer, sing, singer_of
+from stemsplit.practice.vocoder import FRAMES_PER_SECOND, pitch_of
+from stemsplit.practice.voice import sing
 
 SINGER = Singer(
     variant="en-us+f3",
@@ -37,7 +38,7 @@ MELODY = (
     Sung(2.6, 0.5, 69, "n'aIt"),
     Sung(3.1, 0.8, 57, "w'u:"),
 )
-FRAMES = 4 * SAMPLE_RATE + 7
+FRAMES = 4 * RATE + 7
 
 
 def sung(seed: int = 1, singer: Singer = SINGER, notes: tuple[Sung, ...] = MELODY) -> NDArray[np.float32]:
@@ -45,15 +46,15 @@ def sung(seed: int = 1, singer: Singer = SINGER, notes: tuple[Sung, ...] = MELOD
 
 
 def level(samples: NDArray[np.float32], start: float, end: float) -> float:
-    return float(np.sqrt(np.mean(samples[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] ** 2)))
+    return float(np.sqrt(np.mean(samples[round(start * RATE) : round(end * RATE)] ** 2)))
 
 
 def cents_off(samples: NDArray[np.float32], note: Sung) -> float:
     hertz = 440 * 2 ** ((note.pitch - 69) / 12)
-    middle = samples[round((note.start + 0.1) * SAMPLE_RATE) : round((note.start + 0.8 * note.duration) * SAMPLE_RATE)]
-    pitch = pitch_of(middle.astype(np.float64), SAMPLE_RATE, hertz / 2.5, hertz * 2.5)
+    middle = samples[round((note.start + 0.1) * RATE) : round((note.start + 0.8 * note.duration) * RATE)]
+    pitch = pitch_of(middle.astype(np.float64), RATE, hertz / 2.5, hertz * 2.5)
     voiced = pitch[pitch > 0]
-    assert len(voiced) > 0.6 * len(middle) / SAMPLE_RATE * FRAMES_PER_SECOND
+    assert len(voiced) > 0.6 * len(middle) / RATE * FRAMES_PER_SECOND
     return float(abs(1200 * np.log2(np.median(voiced) / hertz)))
 
 
@@ -67,8 +68,7 @@ def test_vibrato_sets_in_late() -> None:
     note = Sung(0.5, 2.5, 64, "l'a:")
     samples = sung(singer=replace(SINGER, vibrato_depth=0.6, vibrato_onset=0.6), notes=(note,)).astype(np.float64)
     early, late = (
-        pitch_of(samples[round(start * SAMPLE_RATE) :][: round(0.4 * SAMPLE_RATE)], SAMPLE_RATE, 200, 500)
-        for start in (0.65, 2.0)
+        pitch_of(samples[round(start * RATE) :][: round(0.4 * RATE)], RATE, 200, 500) for start in (0.65, 2.0)
     )
     spread = [np.ptp(12 * np.log2(pitch[pitch > 0][5:-5])) for pitch in (early, late)]
     assert spread[0] < 0.5 < 0.8 < spread[1] < 1.8
@@ -85,9 +85,9 @@ def test_it_is_silent_where_nothing_is_sung() -> None:
 
 def test_consonants_come_before_the_note_and_have_no_pitch() -> None:
     samples = sung(notes=(Sung(1.0, 1.0, 60, "s'a:"),))
-    consonant = samples[round(0.92 * SAMPLE_RATE) : round(0.97 * SAMPLE_RATE)]
+    consonant = samples[round(0.92 * RATE) : round(0.97 * RATE)]
     power = np.abs(np.fft.rfft(consonant * np.hanning(len(consonant)))) ** 2
-    hertz = np.fft.rfftfreq(len(consonant), 1 / SAMPLE_RATE)
+    hertz = np.fft.rfftfreq(len(consonant), 1 / RATE)
     assert power[hertz > 3000].sum() > 5 * power[hertz < 3000].sum()
     assert power[hertz > 12_000].sum() > 0.01 * power.sum()  # it does not end where eSpeak's rate does
 

@@ -11,11 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from stemsplit.audio.faults import reason, shown
+from stemsplit.audio.folder_lock import lock_folder
 from stemsplit.audio.targets import check_writable
-from stemsplit.errors import OutputError, StemsplitError, UsageError
+from stemsplit.errors import OutputError, StemsplitError
 from stemsplit.whole_file import remove_temporaries, whole_file
 
 HIDDEN = ".stemsplit"
@@ -47,16 +48,8 @@ class Store:
             OutputError: where nothing can be written, or files of another origin would be replaced.
         """
         self._check_files()
-        try:
-            self._kept.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self._kept / "lock")
-            self._lock.acquire(blocking=False)
-        except Timeout:
-            raise UsageError(
-                f"{shown(self.folder)}: another stemsplit is writing to it. Choose another folder with -o."
-            ) from None
-        except OSError as error:
-            raise OutputError(f"{shown(self.folder)}: cannot be written: {reason(error)}.") from error
+        busy = "another stemsplit is writing to it. Choose another folder with -o."
+        self._lock = lock_folder(self.folder, self._kept / "lock", busy)
         remove_temporaries(self._kept)  # what a killed process has left; elsewhere there may be files of other programs
         return self
 

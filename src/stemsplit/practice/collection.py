@@ -1,12 +1,11 @@
 """Many practice songs in one folder: which they are, and the work of rendering them."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from stemsplit.audio.folder_lock import lock_folder
 from stemsplit.errors import UsageError
 from stemsplit.events import Listener
 from stemsplit.practice.programs import check_modules, find_font, find_program
@@ -44,7 +43,7 @@ class Rendering:
     folder: Path
 
     def begin(self, device: str, listener: Listener) -> None:
-        """Nothing is computed on a device, and nothing is warned of."""
+        """Take nothing: songs are rendered without a device, and nothing is warned of."""
 
     def __call__(self, song: PracticeSong) -> bool:
         """Whether it had to be rendered."""
@@ -57,20 +56,14 @@ def held(folder: Path) -> Iterator[None]:
     The folder, made if need be, and kept from other runs.
 
     Raises:
-        UsageError: if another run works there, or it cannot be made.
+        UsageError: if another run works there.
+        OutputError: if it cannot be made.
     """
-    lock = FileLock(folder / _LOCK, timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise UsageError(
-            f"Another run is rendering songs into {folder}: wait for it, or choose another folder."
-        ) from None
-    except OSError as error:
-        raise UsageError(f"{folder} cannot hold songs: {error.strerror}.") from error
+    file = folder / _LOCK
+    lock = lock_folder(folder, file, "another run is rendering songs into it. Wait for it, or choose another folder.")
     try:
         yield
     finally:
-        (folder / _LOCK).unlink(missing_ok=True)
+        with suppress(OSError):  # Windows keeps files that are open
+            file.unlink(missing_ok=True)
         lock.release()

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from numpy.random import Generator
 
 from stemsplit.practice.groove import Struck
-from stemsplit.practice.styles import Style
+from stemsplit.practice.styles import CLAP, SIDE_STICK, SNARE, Style
 
-KICK, SIDE_STICK, SNARE, CLAP, CLOSED, OPEN, PEDAL = 36, 37, 38, 39, 42, 46, 44
+KICK, CLOSED, OPEN = 36, 42, 46
 TOMS = (50, 48, 47, 45, 43, 41)
 CRASHES, RIDES = (49, 57, 55), (51, 59, 53)
 TAMBOURINE, COWBELL, CONGAS, SHAKER, CLAVES = 54, 56, (62, 63, 64), 70, 75
@@ -38,14 +38,11 @@ def a_kit(random: Generator, style: Style) -> Kit:
     """A drummer's choice within a style."""
     count = int(random.choice([0, 0, 1, 1, 2]))
     extras = tuple(_EXTRA[index] for index in random.choice(len(_EXTRA), count, replace=False))
-    drums = [SNARE, SNARE, 40, CLAP] if style.name in ("house", "trap", "hip hop") else [SNARE, SNARE, SNARE, 40]
-    if style.name in ("ballad", "reggae", "latin", "jazz"):
-        drums.append(SIDE_STICK)
     return Kit(
         kick=_varied(random, _one(random, style.kicks), 0.05),
         snare=_varied(random, _one(random, style.snares), 0.03),
         hat=_one(random, style.hats),
-        snare_drum=int(random.choice(drums)),
+        snare_drum=int(random.choice(list(style.snare_drums))),
         extras=extras,
         crash=int(random.choice(CRASHES)),
         ride=int(random.choice(RIDES)),

@@ -7,12 +7,24 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
-RATE = 44_100
+from stemsplit.practice.score import RATE
+
 Audio = NDArray[np.float32]  # [2, frames]
 
 _HOP = 64  # frames between two levels that a compressor measures
 _FLOOR = 1e-9
+_BLOCK = round(0.4 * RATE)  # frames over which a level is measured (as in ITU-R BS.1770)
+_GATE = -40.0  # dB under the loudest block: softer ones count as rests
+_FEEDBACK = np.float32(0.5)  # of an echo
 _TAPS = 8192  # of an equaliser's impulse response
+
+
+def loudness(audio: Audio) -> float:
+    """Level in dB of what is not a rest; -inf for silence."""
+    padded = np.pad(audio, ((0, 0), (0, -audio.shape[-1] % _BLOCK)))
+    power = np.mean(np.square(padded.reshape(2, -1, _BLOCK)), axis=(0, 2))
+    heard = power[power > power.max(initial=0.0) * 10 ** (_GATE / 10)]
+    return float(10 * np.log10(np.mean(heard))) if heard.size else -np.inf
 
 
 def equalised(audio: Audio, sections: NDArray[np.float64]) -> Audio:
@@ -57,11 +69,12 @@ def low_pass(frequency: float) -> NDArray[np.float64]:
 
 
 def saturated(audio: Audio, drive_db: float) -> Audio:
-    """Driven into a soft curve, its loudness about kept."""
-    level = float(np.sqrt(np.mean(np.square(audio)))) + _FLOOR
-    drive = 10 ** (drive_db / 20) * 0.25 / level
-    driven = np.tanh(audio * drive)
-    return np.asarray(driven * (level / (float(np.sqrt(np.mean(np.square(driven)))) + _FLOOR)), np.float32)
+    """Driven into a soft curve, its loudness kept."""
+    level = loudness(audio)
+    if not np.isfinite(level):
+        return audio
+    driven = np.tanh(audio * 10 ** ((drive_db - 12 - level) / 20))
+    return np.asarray(driven * 10 ** ((level - loudness(driven)) / 20), np.float32)
 
 
 def compressed(audio: Audio, over_db: float, ratio: float, attack: float, release: float) -> Audio:
@@ -70,7 +83,7 @@ def compressed(audio: Audio, over_db: float, ratio: float, attack: float, releas
 
     Args:
         audio: what to level.
-        over_db: how far the threshold lies below the level of loud passages.
+        over_db: how far the threshold lies below the loud passages of what is heard.
         ratio: of the levels above it.
         attack: seconds until it takes hold.
         release: seconds until it lets go.
@@ -79,7 +92,8 @@ def compressed(audio: Audio, over_db: float, ratio: float, attack: float, releas
     power = np.add.reduceat(np.mean(np.square(audio), axis=0), np.arange(0, frames, _HOP)) / _HOP
     level = 10 * np.log10(power + 1e-10)
     slow = np.exp(-_HOP / RATE / release)
-    over = np.maximum(0.0, level - (np.percentile(level, 95) - over_db)) * (1 - 1 / ratio)
+    heard = level[level > level.max() + _GATE]
+    over = np.maximum(0.0, level - (np.percentile(heard, 90) - over_db)) * (1 - 1 / ratio)
     held = ndimage.maximum_filter1d(over, max(1, round(0.01 * RATE / _HOP)))
     smooth = signal.lfilter([1 - slow], [1, -slow], held)
     fast = np.exp(-_HOP / RATE / attack)
@@ -88,13 +102,13 @@ def compressed(audio: Audio, over_db: float, ratio: float, attack: float, releas
     return np.asarray(audio * gain, np.float32)
 
 
-def echoed(audio: Audio, seconds: float, feedback: float, level: float) -> Audio:
+def echoed(audio: Audio, seconds: float, level: float) -> Audio:
     """With repetitions that grow softer and change sides."""
     wet = np.array(audio)
     step = round(seconds * RATE)
     repeated = audio
     for turn in range(1, 5):
-        repeated = repeated[::-1] * feedback
+        repeated = repeated[::-1] * _FEEDBACK
         if turn * step < audio.shape[-1]:
             wet[:, turn * step :] += level * repeated[:, : -turn * step]
     return wet
@@ -155,14 +169,17 @@ def reverberated(audio: Audio, response: Audio, delay: float) -> Audio:
     return np.pad(wet, ((0, 0), (step, 0)))[:, : audio.shape[-1]].astype(np.float32)
 
 
-def limiter_gain(mixture: Audio, ceiling: float) -> NDArray[np.float32]:
+def limiter_gain(signals: NDArray[np.float32], ceiling: float) -> NDArray[np.float32]:
     """
-    Gain [frames] that keeps a mixture below a ceiling, from a look ahead of 5 ms and a release of 80 ms.
+    Gain that keeps signals below a ceiling, from a look ahead of 5 ms and a release of 80 ms.
 
-    Applied to every stem alike, it leaves them adding up to the limited mixture.
+    Applied to every stem alike, it leaves them adding up to the limited mixture. (`evaluation.limiter` is another one,
+    for audio in blocks.)
+
+    Shape: [N, frames] -> [frames].
     """
     ahead = round(0.005 * RATE)
-    needed = np.minimum(1.0, ceiling / np.maximum(np.max(np.abs(mixture), axis=0), _FLOOR))
+    needed = np.minimum(1.0, ceiling / np.maximum(np.max(np.abs(signals), axis=0), _FLOOR))
     held = ndimage.minimum_filter1d(needed, 2 * ahead + 1)
     released = 1 - _slowly_falling(1 - held, float(np.exp(-1 / (0.08 * RATE))))
     return np.asarray(ndimage.uniform_filter1d(released, 2 * ahead + 1), np.float32)

@@ -45,6 +45,7 @@ _ENERGY = {"intro": 0.4, "verse": 0.5, "chorus": 0.9, "bridge": 0.5, "solo": 0.8
 _NO_DRUMS = {"intro": 0.35, "break": 0.6, "outro": 0.2, "bridge": 0.25}
 _NO_BASS = {"intro": 0.35, "break": 0.45, "bridge": 0.15, "outro": 0.15}
 _INSTRUMENTAL = ("intro", "solo", "outro")
+_SHORT = ("intro", "outro", "break")  # half as long as the others
 
 
 def a_form(random: Generator, style: Style, bars: int, players: int) -> list[Section]:
@@ -58,11 +59,11 @@ def a_form(random: Generator, style: Style, bars: int, players: int) -> list[Sec
         players: how many accompany.
     """
     names = _FORMS[int(random.integers(len(_FORMS)))]
-    each = max(2, 2 * round(bars / len(names) / 2))
+    each = max(2, 2 * round(bars / sum(0.5 if name in _SHORT else 1 for name in names) / 2))
     sections = []
     first = 0
     for name in names:
-        count = max(2, each // 2) if name in ("intro", "outro", "break") and each > 4 else each
+        count = max(2, each // 2) if name in _SHORT else each
         energy = min(1.0, max(0.1, _ENERGY[name] + float(random.normal(0, 0.1))))
         vocals = random.random() < (0.12 if name in _INSTRUMENTAL else style.sung)
         drums = random.random() >= _NO_DRUMS.get(name, 0.04)

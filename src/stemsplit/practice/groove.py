@@ -17,6 +17,26 @@ class Struck:
     velocity: float  # 0 to 1
 
 
+def strokes(rhythm: str, bar: int, start: float, beats: float) -> list[tuple[float, float, str]]:
+    """
+    The strokes of a rhythm within a stretch, however the stretch lies in the bars.
+
+    Args:
+        rhythm: of one bar in sixteenths, "." for a rest; of a shorter bar its beginning.
+        bar: beats of one.
+        start: of the stretch, in beats from the song's beginning, where the first bar begins.
+        beats: of the stretch.
+
+    Returns:
+        For each stroke its beats after `start`, its beats until the next one or the end, and its sign.
+    """
+    first = round(start * 4)
+    signs = [rhythm[(first + index) % (bar * 4)] for index in range(int(beats * 4))]
+    struck = [index for index, sign in enumerate(signs) if sign != "."]
+    ends = [*struck[1:], len(signs)]
+    return [(index / 4, (end - index) / 4, signs[index]) for index, end in zip(struck, ends, strict=False)]
+
+
 @dataclass(frozen=True, slots=True)
 class Groove:
     """

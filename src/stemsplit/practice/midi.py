@@ -1,6 +1,6 @@
 """Parts of a score played from a sound font by FluidSynth."""
 
-import subprocess
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,14 +9,12 @@ import mido
 import numpy as np
 
 from stemsplit.errors import StemsplitError
-from stemsplit.practice.programs import find_program
-from stemsplit.practice.score import Note, Part
+from stemsplit.practice.programs import run
+from stemsplit.practice.score import RATE, Note, Part
 
-RATE = 44_100
 _TICKS = 960  # of half a second, the length of a beat at the 120 a minute that MIDI files have unless they say so
 _PER_SECOND = 2 * _TICKS
 _DRUM_CHANNEL = 9
-_TIMEOUT = 120  # seconds for what takes one
 
 
 def played(part: Part, font: Path, frames: int) -> np.ndarray:
@@ -37,15 +35,11 @@ def played(part: Part, font: Path, frames: int) -> np.ndarray:
     with tempfile.TemporaryDirectory(prefix="stemsplit-practice-") as folder:
         score, sound = Path(folder, "part.mid"), Path(folder, "part.raw")
         _file(part, frames / RATE).save(score)
-        command = [
-            find_program("fluidsynth"), "-n", "-i", "-q", "-R", "0", "-C", "0", "-g", "0.5", "-r", str(RATE),
-            "-o", "synth.dynamic-sample-loading=1",
-            "-T", "raw", "-O", "float", "-E", "little", "-F", str(sound), str(font), str(score),
-        ]  # fmt: skip
-        try:
-            done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_TIMEOUT, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise StemsplitError(f"FluidSynth could not play a part: {error}.") from error
+        done = run(
+            "fluidsynth", "-n", "-i", "-q", "-f", os.devnull, "-R", "0", "-C", "0", "-g", "0.5", "-r", str(RATE),
+            "-o", "synth.dynamic-sample-loading=1", "-T", "raw", "-O", "float", "-E", "little",
+            "-F", str(sound), str(font), str(score),
+        )  # fmt: skip
         said = done.stderr.decode(errors="replace").strip().splitlines()
         # It plays silence, and returns 0, where it cannot load the font.
         if done.returncode or not sound.is_file() or any("Failed to load" in line for line in said):

@@ -8,14 +8,13 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from stemsplit.practice import effects
-from stemsplit.practice.effects import RATE, Audio
+from stemsplit.practice.effects import Audio
+from stemsplit.practice.score import RATE
 
 SOURCES = ("drums", "bass", "other", "vocals")
 
 _LEVELS = {"drums": 0.5, "bass": 1.0, "other": -1.0, "vocals": 1.0}  # dB of stems in a balanced mixture
 _SPREAD = 1.5  # dB, standard deviation of those
-_BLOCK = round(0.4 * RATE)  # frames over which a level is measured (as in ITU-R BS.1770)
-_GATE = -40.0  # dB under the loudest block: softer ones count as rests
 _RINGS_OUT = round(0.3 * RATE)  # frames of the fade at the end
 
 
@@ -37,7 +36,8 @@ def mixed(random: Generator, takes: Sequence[Take]) -> dict[str, Audio]:
         takes: what was recorded, all of one length, at least one.
 
     Returns:
-        [2, frames] for every source, silent where nobody plays. Their sum is the mixture and stays below full scale.
+        [2, frames] for every source, silent where nobody plays. They and their sum, the mixture, stay below
+        full scale.
     """
     frames = takes[0].audio.shape[-1]
     wetness = float(random.uniform(0.3, 1.4))
@@ -48,16 +48,8 @@ def mixed(random: Generator, takes: Sequence[Take]) -> dict[str, Audio]:
     return _mastered(random, stems)
 
 
-def loudness(audio: Audio) -> float:
-    """Level in dB of what is not a rest; -inf for silence."""
-    blocks = audio[:, : audio.shape[-1] // _BLOCK * _BLOCK].reshape(2, -1, _BLOCK)
-    power = np.mean(np.square(blocks), axis=(0, 2))
-    heard = power[power > power.max(initial=0.0) * 10 ** (_GATE / 10)]
-    return float(10 * np.log10(np.mean(heard))) if heard.size else -np.inf
-
-
 def _levelled(audio: Audio, level: float) -> Audio:
-    now = loudness(audio)
+    now = effects.loudness(audio)
     return audio * np.float32(10 ** ((level - now) / 20)) if np.isfinite(now) else audio
 
 
@@ -91,7 +83,7 @@ def _shaped(random: Generator, take: Take) -> Audio:
     if take.source in ("vocals", "bass") or random.random() < 0.3:
         audio = effects.compressed(audio, float(random.uniform(4, 16)), float(random.uniform(2, 6)), 0.008, 0.1)
     if take.role in ("lead", "guitar solo", "synth", "double") and random.random() < 0.4:
-        audio = effects.echoed(audio, float(random.uniform(0.12, 0.5)), 0.5, float(random.uniform(0.1, 0.5)))
+        audio = effects.echoed(audio, float(random.uniform(0.12, 0.5)), float(random.uniform(0.1, 0.5)))
     if take.source == "other" and random.random() < 0.35:
         audio = effects.doubled(audio, float(random.uniform(0.004, 0.022)))
     return effects.placed(audio, *_place(random, take))
@@ -140,6 +132,7 @@ def _mastered(random: Generator, stems: Mapping[str, Audio]) -> dict[str, Audio]
     ceiling = float(random.uniform(0.7, 0.97))
     push = 10 ** (max(0.0, float(random.normal(2.0, 2.5))) / 20)  # how far peaks stand above the ceiling
     scale = np.float32(ceiling * push / max(loudest, 1e-6))
-    gain = effects.limiter_gain(mixture * scale, ceiling) * scale
+    signals = np.concatenate([mixture, *balanced.values()])  # stems alone may be louder than what they add up to
+    gain = effects.limiter_gain(signals * scale, ceiling) * scale
     gain[-_RINGS_OUT:] *= np.linspace(1, 0, _RINGS_OUT, dtype=np.float32)
     return {source: (stem * gain).astype(np.float32) for source, stem in balanced.items()}

@@ -1,6 +1,7 @@
 """The programs and sound fonts that render practice songs, found where systems install them."""
 
 import shutil
+import subprocess
 import warnings
 from functools import lru_cache
 from importlib import import_module
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from stemsplit.errors import StemsplitError
 
+_TIMEOUT = 120  # seconds
 _MODULES = ("mido", "pyworld", "scipy")
 FONT_FOLDERS = (Path("/usr/share/sounds/sf2"), Path("/usr/share/soundfonts"), Path("/usr/local/share/soundfonts"))
 DEFAULT_FONT = "FluidR3_GM.sf2"
@@ -28,6 +30,25 @@ def find_program(name: str) -> str:
             "`sudo apt install fluidsynth fluid-soundfont-gm espeak-ng` brings it."
         )
     return path
+
+
+def run(name: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    """
+    What a program answers, whatever its exit code.
+
+    Raises:
+        StemsplitError: if it is not installed, cannot be started, or takes minutes for what takes a second.
+    """
+    try:
+        return subprocess.run(
+            [find_program(name), *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StemsplitError(f"The program {name} failed: {error}.") from error
 
 
 def check_modules() -> None:

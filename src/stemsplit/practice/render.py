@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
+from stemsplit.audio.faults import reason, shown
 from stemsplit.errors import StemsplitError, TrackError
 from stemsplit.practice.compose import compose
-from stemsplit.practice.effects import RATE
 from stemsplit.practice.midi import played
 from stemsplit.practice.mix import Take, mixed
-from stemsplit.practice.singers import singer_of
+from stemsplit.practice.score import RATE, Score
+from stemsplit.practice.singers import Singer, singer_of
 from stemsplit.practice.voice import sing
+from stemsplit.whole_file import whole_file
 
-VERSION = 2  # of the rules: other rules make other songs of the same seed
+VERSION = 3  # of the rules: other rules make other songs of the same seed
 NOTE = "practice.json"  # beside the stems: which song they are
 SPLITS = ("train", "valid", "test")
 
@@ -45,6 +48,14 @@ class PracticeSong:
         return f"Practice {self.seed} - {self.split} {self.number:05d}"
 
 
+def score_of(song: PracticeSong) -> tuple[Score, list[Singer], list[Generator]]:
+    """What is played in a song, who sings, and what decides how it is sung and mixed."""
+    seeds = np.random.SeedSequence([song.seed, SPLITS.index(song.split), song.number]).spawn(4)
+    casting, writing, *later = map(np.random.default_rng, seeds)
+    singers = [singer_of(casting), singer_of(casting)]
+    return compose(writing, [singer.centre for singer in singers]), singers, later
+
+
 def stems_of(song: PracticeSong) -> dict[str, NDArray[np.float32]]:
     """
     The stems of a song, float32 [2, frames] at 44.1 kHz by source; their sum is the mixture.
@@ -52,10 +63,7 @@ def stems_of(song: PracticeSong) -> dict[str, NDArray[np.float32]]:
     Raises:
         StemsplitError: if a program that it takes is missing or fails.
     """
-    seeds = np.random.SeedSequence([song.seed, SPLITS.index(song.split), song.number]).spawn(4)
-    casting, writing, singing, mixing = map(np.random.default_rng, seeds)
-    singers = [singer_of(casting), singer_of(casting)]
-    score = compose(writing, [singer.centre for singer in singers])
+    score, singers, (singing, mixing) = score_of(song)
     frames = round(score.seconds * RATE)
     takes = [Take(part.source, part.role, played(part, song.font, frames)) for part in score.parts]
     for voice in score.voices:
@@ -84,7 +92,7 @@ def render(song: PracticeSong, folder: Path) -> bool:
     if target.exists():
         if _note_in(target) == note:
             return False
-        raise TrackError(f"{target} is there already and holds something else: choose another folder or seed.")
+        raise TrackError(f"{shown(target)} is there already and holds something else: choose another folder or seed.")
     stems = {source: np.round(stem * 32767).astype(np.int32) for source, stem in stems_of(song).items()}
     hidden = target.with_name(f".{song.name}.part")
     try:
@@ -92,10 +100,11 @@ def render(song: PracticeSong, folder: Path) -> bool:
         hidden.mkdir(parents=True)
         for name, samples in {**stems, "mixture": np.sum(list(stems.values()), axis=0)}.items():
             _write(hidden / f"{name}.wav", samples)
-        (hidden / NOTE).write_text(json.dumps(note) + "\n", encoding="utf-8")
+        with whole_file(hidden / NOTE) as file:
+            file.write(f"{json.dumps(note)}\n".encode())
         hidden.rename(target)
     except OSError as error:
-        raise StemsplitError(f"{target} cannot be written: {error.strerror}.") from error
+        raise StemsplitError(f"{shown(target)}: cannot be written: {reason(error)}.") from error
     finally:
         _discard(hidden)
     return True
@@ -114,8 +123,8 @@ def _note_in(folder: Path) -> object:
 
 
 def _write(path: Path, samples: NDArray[np.int32]) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(samples.T.astype("<i2").tobytes())
+    with whole_file(path) as file, wave.open(file, "wb") as sound:
+        sound.setnchannels(2)
+        sound.setsampwidth(2)
+        sound.setframerate(RATE)
+        sound.writeframes(samples.T.astype("<i2").tobytes())

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+RATE = 44_100  # Hz, at which all is played, sung and mixed
+
 
 @dataclass(frozen=True, slots=True)
 class Note:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 POWER, TRIAD, SEVENTH = 2, 3, 4  # tones of a chord
+SIDE_STICK, SNARE, CLAP, ELECTRIC_SNARE = 37, 38, 39, 40  # of a General MIDI drum kit
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +21,12 @@ class Style:
         kicks, snares, hats: rhythms of one bar in sixteenths: "X" accent, "x" stroke, "-" ghost, "." rest.
         kits: General MIDI drum kits.
         basses: General MIDI programs of the bass.
-        lines: how the bass moves; see `bass.py`.
-        players: pairs of a role and how it plays (see `accompaniment.py`), from which songs choose some.
+        lines: how the bass moves, of `bass.KINDS`.
+        players: pairs of a role and how it plays, of `accompaniment.MANNERS` or "lead"; songs choose some.
         sung: probability that a section has vocals.
         looseness: of onsets, in seconds.
+        snare_drums: what the snare's rhythm is played on.
+        waltz: probability of three beats in a bar.
     """
 
     name: str
@@ -41,6 +44,8 @@ class Style:
     players: tuple[tuple[str, str], ...]
     sung: float = 0.85
     looseness: float = 0.008
+    snare_drums: tuple[int, ...] = (SNARE, SNARE, SNARE, ELECTRIC_SNARE)
+    waltz: float = 0.0
 
 
 _BACKBEAT = "....X.......X..."
@@ -103,6 +108,7 @@ STYLES: tuple[Style, ...] = (
          ("lead", "lead"),
          ("pad", "hold")),
         sung=0.7, looseness=0.002,
+        snare_drums=(SNARE, SNARE, ELECTRIC_SNARE, CLAP),
     ),
     Style(
         "hip hop", (76, 104), (0.08, 0.28), 0.5, ("minor", "dorian", "phrygian"), (TRIAD, SEVENTH),
@@ -111,6 +117,7 @@ STYLES: tuple[Style, ...] = (
         (0, 8, 25, 24), (33, 35, 38, 39), ("roots", "syncopated", "with kick"),
         (("electric piano", "block"), ("piano", "arpeggio"), ("strings", "hold"), ("pad", "hold"), ("flute", "lead"),
          ("bells", "arpeggio"), ("muted guitar", "arpeggio")),
+        snare_drums=(SNARE, SNARE, ELECTRIC_SNARE, CLAP),
     ),
     Style(
         "trap", (65, 80), (0.0, 0.0), 0.5, ("minor", "phrygian"), (TRIAD,),
@@ -120,6 +127,7 @@ STYLES: tuple[Style, ...] = (
         (("bells", "arpeggio"), ("pad", "hold"), ("piano", "arpeggio"), ("flute", "lead"), ("choir pad", "hold"),
          ("lead", "lead")),
         looseness=0.002,
+        snare_drums=(SNARE, SNARE, ELECTRIC_SNARE, CLAP),
     ),
     Style(
         "ballad", (58, 84), (0.0, 0.1), 1.0, ("major", "minor"), (TRIAD, SEVENTH),
@@ -130,6 +138,7 @@ STYLES: tuple[Style, ...] = (
         (("piano", "arpeggio"), ("piano", "block"), ("strings", "hold"), ("acoustic guitar", "pick"), ("pad", "hold"),
          ("electric piano", "block"), ("choir pad", "hold"), ("flute", "lead")),
         sung=0.95, looseness=0.012,
+        snare_drums=(SNARE, SNARE, SNARE, ELECTRIC_SNARE, SIDE_STICK), waltz=0.15,
     ),
     Style(
         "reggae", (66, 92), (0.0, 0.25), 1.0, ("major", "minor", "dorian"), (TRIAD, SEVENTH),
@@ -139,6 +148,7 @@ STYLES: tuple[Style, ...] = (
         (("clean guitar", "off beats"), ("organ", "off beats"), ("piano", "off beats"), ("brass", "stab"),
          ("muted guitar", "arpeggio"),
          ("organ", "hold")),
+        snare_drums=(SNARE, SNARE, SNARE, ELECTRIC_SNARE, SIDE_STICK),
     ),
     Style(
         "country", (92, 140), (0.0, 0.2), 1.0, ("major", "mixolydian"), (TRIAD,),
@@ -147,6 +157,7 @@ STYLES: tuple[Style, ...] = (
         (("acoustic guitar", "strum"), ("acoustic guitar", "pick"), ("banjo", "arpeggio"), ("fiddle", "lead"),
          ("steel guitar", "lead"),
          ("piano", "block"), ("clean guitar", "pick")),
+        waltz=0.15,
     ),
     Style(
         "jazz", (84, 150), (0.24, 0.33), 1.0, ("major", "dorian", "minor"), (SEVENTH,),
@@ -158,6 +169,7 @@ STYLES: tuple[Style, ...] = (
          ("vibraphone", "lead"),
          ("muted trumpet", "lead"), ("organ", "comp")),
         looseness=0.014,
+        snare_drums=(SNARE, SNARE, SNARE, ELECTRIC_SNARE, SIDE_STICK), waltz=0.15,
     ),
     Style(
         "metal", (120, 190), (0.0, 0.0), 0.5, ("minor", "phrygian"), (POWER,),
@@ -178,6 +190,7 @@ STYLES: tuple[Style, ...] = (
         (("piano", "montuno"), ("brass", "stab"), ("nylon guitar", "pick"), ("nylon guitar", "strum"),
          ("flute", "lead"), ("marimba", "arpeggio"),
          ("muted trumpet", "lead")),
+        snare_drums=(SNARE, SNARE, SNARE, ELECTRIC_SNARE, SIDE_STICK),
     ),
 )  # fmt: skip
 

@@ -5,7 +5,6 @@ Frames are 5 ms apart. Spectra have 513 bins from 0 to 22,050 Hz; eSpeak's own e
 """
 
 import io
-import subprocess
 import wave
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemsplit.errors import StemsplitError
-from stemsplit.practice.programs import find_program
+from stemsplit.practice.programs import run
 from stemsplit.practice.vocoder import BINS, FFT_SIZE, FRAME_MS, FREQUENCIES, Floats, pitch_of, spectra_of
 
 _SPOKEN_RATE = 22_050  # Hz; what eSpeak NG writes
@@ -65,8 +64,7 @@ def analysed(variant: str, phonemes: str) -> Syllable:
 
 def _spoken(variant: str, phonemes: str) -> Floats:
     """What eSpeak NG says, without silence around it. Shape: [samples at 22,050 Hz]."""
-    command = [find_program("espeak-ng"), "-v", variant, "-s", "150", "-p", "65", "-z", "--stdout", f"[[{phonemes}]]"]
-    answer = subprocess.run(command, capture_output=True, check=False)
+    answer = run("espeak-ng", "-v", variant, "-s", "150", "-p", "65", "-z", "--stdout", f"[[{phonemes}]]")
     if answer.returncode or not answer.stdout:
         reason = answer.stderr.decode(errors="replace").strip() or "it wrote no sound"
         raise StemsplitError(f"eSpeak NG could not speak {phonemes!r} with the voice {variant!r}: {reason}.")

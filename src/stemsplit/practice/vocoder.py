@@ -9,18 +9,19 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
+from stemsplit.practice.score import RATE
+
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message=r"(?s).*pkg_resources")  # pyworld asks it for its own version
     import pyworld
 
 Floats = NDArray[np.float64]
 
-SAMPLE_RATE = 44_100
 FRAME_MS = 5.0
 FRAMES_PER_SECOND = 1000 / FRAME_MS
 FFT_SIZE = 1024
 BINS = FFT_SIZE // 2 + 1
-FREQUENCIES: Floats = np.linspace(0, SAMPLE_RATE / 2, BINS)  # Hz of the bins of a synthesis
+FREQUENCIES: Floats = np.linspace(0, RATE / 2, BINS)  # Hz of the bins of a synthesis
 
 
 def pitch_of(samples: Floats, rate: int, lowest: float, highest: float) -> Floats:
@@ -42,5 +43,5 @@ def spectra_of(samples: Floats, rate: int, pitch: Floats) -> tuple[Floats, Float
 
 def synthesised(pitch: Floats, power: Floats, aperiodicity: Floats) -> Floats:
     """A voice at 44,100 Hz. Shapes: [T], [T, 513], [T, 513] -> [samples]."""
-    samples: Floats = pyworld.synthesize(pitch, power, aperiodicity, SAMPLE_RATE, frame_period=FRAME_MS)
+    samples: Floats = pyworld.synthesize(pitch, power, aperiodicity, RATE, frame_period=FRAME_MS)
     return samples

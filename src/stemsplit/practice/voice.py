@@ -12,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from stemsplit.practice.score import Sung, Voice
-from stemsplit.practice.singers import Singer, singer_of
+from stemsplit.practice.score import RATE, Sung, Voice
+from stemsplit.practice.singers import Singer
 from stemsplit.practice.singing_contours import Phrase, loudness_contour, pitch_contour, wander
 from stemsplit.practice.syllable_analysis import Syllable, analysed
-from stemsplit.practice.vocoder import BINS, FRAMES_PER_SECOND, FREQUENCIES, SAMPLE_RATE, Floats, synthesised
-
-__all__ = ["Singer", "sing", "singer_of"]
+from stemsplit.practice.vocoder import BINS, FRAMES_PER_SECOND, FREQUENCIES, Floats, synthesised
 
 _GAP = 0.03  # seconds of silence between notes that end a phrase
 _RMS = 0.1  # of the whole, where the voice sounds
@@ -33,10 +31,10 @@ def sing(voice: Voice, singer: Singer, frames: int, random: np.random.Generator)
     free = 0.0  # seconds from which on there is room for a breath
     for notes in _phrases(voice.notes, singer, random):
         syllables = [analysed(singer.variant, note.syllable) for note in notes]
-        layout = _laid_out(notes, syllables, random)
+        layout = _laid_out(notes, syllables, notes[0].start - free, random)
         start = notes[0].start - layout.onset / FRAMES_PER_SECOND
         breath = _breath(start - free, singer, random)
-        _add(song, breath, start - 0.03 - len(breath) / SAMPLE_RATE)
+        _add(song, breath, start - 0.03 - len(breath) / RATE)
         samples = _sung(notes, syllables, layout, singer, random)
         _add(song, samples, start)
         free = notes[-1].start + notes[-1].duration
@@ -67,7 +65,7 @@ def _with_timing(notes: list[Sung], singer: Singer, random: np.random.Generator)
 
 def _add(song: Floats, samples: Floats, start: float) -> None:
     """Add samples that begin at so many seconds, as far as they lie within the song."""
-    first = round(start * SAMPLE_RATE)
+    first = round(start * RATE)
     low, high = max(first, 0), min(first + len(samples), len(song))
     if low < high:
         song[low:high] += samples[low - first : high - first]
@@ -126,11 +124,11 @@ def _sung(
         np.pad(power.astype(np.float64), ((silent, 0), (0, 0)), constant_values=_NOTHING),
         np.pad(_breathy(aperiodicity, singer), ((silent, 0), (0, 0)), constant_values=1 - 1e-9),
     )
-    return samples[round(silent * SAMPLE_RATE / FRAMES_PER_SECOND) :]
+    return samples[round(silent * RATE / FRAMES_PER_SECOND) :]
 
 
-def _laid_out(notes: list[Sung], syllables: list[Syllable], random: np.random.Generator) -> _Layout:
-    """Lay syllables along notes: vowels begin with the notes, and consonants before them."""
+def _laid_out(notes: list[Sung], syllables: list[Syllable], room: float, random: np.random.Generator) -> _Layout:
+    """Lay syllables along notes: vowels begin with the notes, consonants in the `room`, in seconds, before them."""
     rows: list[Floats] = []
     joins: list[int] = []
     begin = notes[0].start
@@ -140,7 +138,7 @@ def _laid_out(notes: list[Sung], syllables: list[Syllable], random: np.random.Ge
     onsets = [
         min(syllable.onset, 36, length // 2) for syllable, length in zip(syllables, [72, *lengths[:-1]], strict=True)
     ]
-    onsets[0] = min(onsets[0], int(begin * FRAMES_PER_SECOND))
+    onsets[0] = min(onsets[0], max(0, int(room * FRAMES_PER_SECOND)))
     offset = 0
     for syllable, length, onset, following in zip(syllables, lengths, onsets, [*onsets[1:], 0], strict=True):
         held = max(length - following, 2)
@@ -217,7 +215,7 @@ def _compensation(
 
     Shapes: [T, 513], [T], [T] in dB, [T].
     """
-    bins = np.rint(hertz[:, None] * np.arange(1, 13) * (2 * (BINS - 1) / SAMPLE_RATE)).astype(int)
+    bins = np.rint(hertz[:, None] * np.arange(1, 13) * (2 * (BINS - 1) / RATE)).astype(int)
     heard = np.take_along_axis(power, np.minimum(bins, BINS - 1), axis=1).sum(axis=1)
     excess = np.log(heard + _NOTHING) - _NEPER_PER_DB * level
     if not is_voiced.any():
@@ -246,9 +244,9 @@ def _breath(seconds: float, singer: Singer, random: np.random.Generator) -> Floa
     length = min(random.uniform(0.18, 0.6), seconds - 0.1)
     if length < 0.15 or random.random() < 0.25:
         return np.zeros(0)
-    samples = int(length * SAMPLE_RATE)
+    samples = int(length * RATE)
     spectrum = np.fft.rfft(random.standard_normal(samples))
-    hertz = np.fft.rfftfreq(samples, 1 / SAMPLE_RATE)
+    hertz = np.fft.rfftfreq(samples, 1 / RATE)
     shape = np.exp(-hertz / 6000) * (1 - np.exp(-((hertz / 500) ** 2)))
     for formant in np.array([1500, 2900, 4300, 7000]) * singer.formant_shift * random.uniform(0.9, 1.1, 4):
         shape += 0.8 * np.exp(-(((hertz - formant) / (0.12 * formant)) ** 2))

@@ -18,10 +18,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from stemsplit.audio.faults import reason, shown
-from stemsplit.errors import OutputError, StemsplitError, UsageError
+from stemsplit.audio.folder_lock import lock_folder
+from stemsplit.errors import StemsplitError, UsageError
 from stemsplit.model.htdemucs import HTDemucs
 from stemsplit.training.origin import Origin
 from stemsplit.training.recipe import Recipe
@@ -60,16 +61,8 @@ class RunFolder:
             OutputError, StemsplitError: if it cannot be written.
         """
         is_run = holds_run(path)
-        try:
-            (path / "state").mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path / "state" / "lock")
-            lock.acquire(blocking=False)
-        except Timeout:
-            raise UsageError(
-                f"{shown(path)}: is being trained by another process. Choose another folder with -o."
-            ) from None
-        except OSError as error:
-            raise OutputError(f"{shown(path)}: cannot be written: {reason(error)}.") from error
+        busy = "is being trained by another process. Choose another folder with -o."
+        lock = lock_folder(path, path / "state" / "lock", busy)
         folder = cls(path, lock)
         try:
             for place in (path, path / "state"):
