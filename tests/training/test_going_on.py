@@ -29,6 +29,7 @@ RECIPE = read_recipe(
     settings(
         epochs=EPOCHS, batches_per_epoch=STEPS, averages__batch="[0.5]", averages__epoch="[0.9]", dropout=0.1,
         bottom_channels=16, transformer_layers=1, optimizer__name="adamw", weight_decay=0.1, clip=1.0, limiter=0.5,
+        anneal=0.8,
     )[3::2],
 )  # fmt: skip
 """All that has a state or is left to chance."""

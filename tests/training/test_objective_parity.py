@@ -25,7 +25,7 @@ from stemsplit.audio.assignment import SourceRules
 from stemsplit.model.config import HTDemucsConfig
 from stemsplit.model.htdemucs import HTDemucs
 from stemsplit.training.averages import Average, AverageSet
-from stemsplit.training.learner import Learner, optimizer_of
+from stemsplit.training.learner import Learner, annealed, optimizer_of
 from stemsplit.training.objective import l1_loss
 from stemsplit.training.processes import ALONE
 from stemsplit.training.recipe import Augment, Averages, Data, Network, Optimizer, Recipe, Training
@@ -172,6 +172,20 @@ def test_activations_computed_twice_give_the_same_gradients(dropout: float, part
     assert again == loss
     _assert_equal(same, gradients, 1e-10)
     assert network.state_dict().keys() == _network().state_dict().keys()
+
+
+def test_the_learning_rate_falls_in_a_straight_line_at_the_end() -> None:
+    assert [annealed(step, 10, 0.0) for step in (0, 9)] == [1, 1]
+    assert [annealed(step, 10, 0.4) for step in range(10)] == pytest.approx([1] * 7 + [0.75, 0.5, 0.25])
+    assert [annealed(step, 4, 1.0) for step in range(4)] == pytest.approx([1, 0.75, 0.5, 0.25])
+    moved = []
+    for rate in (1.0, 0.25):
+        network = _network()
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        sgd = replace(RECIPE, optimizer=replace(RECIPE.optimizer, name="sgd", learning_rate=10.0))
+        Learner(network, sgd, "cpu").step(_sources(), 0, rate)
+        moved.append({name: tensor - before[name] for name, tensor in network.state_dict().items()})
+    _assert_equal({name: 4 * tensor for name, tensor in moved[1].items()}, moved[0], 1e-8)
 
 
 def test_dropout_follows_its_seed() -> None:

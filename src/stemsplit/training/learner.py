@@ -63,13 +63,14 @@ class Learner:
         if processes.count > 1:
             self._module = DistributedDataParallel(network, device_ids=[device] if device.startswith("cuda") else None)
 
-    def step(self, sources: Tensor, seed: int) -> float:
+    def step(self, sources: Tensor, seed: int, rate: float = 1.0) -> float:
         """
         Learn from a batch: mixtures, which are the sums of the sources, are separated and compared.
 
         Args:
             sources: this process's share of the batch.
             seed: of dropout.
+            rate: factor of the recipe's learning rate; see `annealed`.
 
         Shape:
             sources: [B, S, C, T]
@@ -92,6 +93,8 @@ class Learner:
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._recipe.optimizer.clip or math.inf)
         if not math.isfinite(total + float(norm)):
             raise NotFiniteError
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._recipe.optimizer.learning_rate * rate
         self.optimizer.step()
         return total
 
@@ -131,6 +134,16 @@ class Learner:
             ) from error
         self._parts = 2 * parts
         self._listener(Warned(f"Out of memory: batches are computed in {2 * parts} parts from here on."))
+
+
+def annealed(step: int, steps: int, share: float) -> float:
+    """
+    Factor of the learning rate at a step, from 0, of so many.
+
+    1 until the last `share` of them begins, from there in a straight line to 0, which would be after the last one.
+    """
+    last = share * steps
+    return min(1.0, (steps - step) / last) if last else 1.0
 
 
 def optimizer_of(network: HTDemucs, recipe: Optimizer) -> torch.optim.Optimizer:

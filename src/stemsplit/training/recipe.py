@@ -68,6 +68,7 @@ class Optimizer:
     learning_rate: float = 3e-4
     weight_decay: float = 0.0  # of the transformer
     clip: float = 0.0  # norm of the gradient at which it is clipped; 0: never
+    anneal: float = 0.0  # share of all steps, the last ones, over which the learning rate falls to 0 in a straight line
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,7 @@ def _laws(recipe: Recipe) -> list[tuple[bool, str]]:
         ),
         (optimizer.name in ("adam", "adamw", "sgd"), "the optimizer's name must be adam, adamw or sgd"),
         (0 < optimizer.learning_rate < 1e6, "learning_rate must be above 0"),
+        (0 <= optimizer.anneal <= 1, "anneal must be from 0 to 1"),
         (optimizer.weight_decay >= 0 and optimizer.clip >= 0, "weight_decay and clip cannot be negative"),
         (1 <= training.epochs <= _MOST, "epochs must be from 1 to a million"),
         (1 <= training.batch_size <= _MOST, "batch_size must be from 1 to a million"),

@@ -25,7 +25,7 @@ from stemsplit.training.board import Board
 from stemsplit.training.dataset import Batches, Excerpts, Order
 from stemsplit.training.epoch import Epoch
 from stemsplit.training.journal import Journal
-from stemsplit.training.learner import Learner, NotFiniteError
+from stemsplit.training.learner import Learner, NotFiniteError, annealed
 from stemsplit.training.origin import Origin
 from stemsplit.training.processes import Processes
 from stemsplit.training.publication import play, publish
@@ -184,7 +184,8 @@ class Trainer:
         sources = self._augmented(excerpts)
         seed = _seed(self._recipe.training.seed, self._state.step, 1 + self._around.processes.rank)
         try:
-            loss = self._learner.step(sources, seed)
+            rate = annealed(self._state.step, self._steps, self._recipe.optimizer.anneal)
+            loss = self._learner.step(sources, seed, rate)
         except NotFiniteError:
             self._give_up(sources)
         weights = self._learner.network.state_dict()
