@@ -38,7 +38,7 @@ def main() -> None:
         print(f"{path.stem:10} {level:6.1f} dBFS")
     axes[-1, 0].set_xlabel("seconds")
     figure.tight_layout()
-    figure.savefig(arguments.picture, dpi=80)
+    figure.savefig(arguments.picture, dpi=50)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """`stemsplit demo`, from the packaged song to scores, where no hub can be reached."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,22 @@ def test_again_as_json(here: Path) -> None:
     assert [mini, mixture] == first.reports[1:]
     blocks = np.concatenate([block for _, block in SONG.parts(44_100)], axis=1)
     np.testing.assert_array_equal(sound(folder / "mixture.wav").samples.T, blocks)
+
+
+def test_a_mini_of_a_catalogue_is_not_the_demo_s(
+    here: Path, htdemucs: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = write_catalog(here / "catalog.toml", [replace(htdemucs, name="mini")])
+    monkeypatch.setenv("STEMSPLIT_CATALOG", str(catalog))
+    assert stemsplit("demo", "-q").code == 0
+
+
+def test_a_catalogue_that_is_none_is_told_before_any_work(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMSPLIT_CATALOG", str(here / "nowhere.toml"))
+    result = stemsplit("demo", "-q")
+    assert (result.code, result.out) == (2, "")
+    assert_one_sentence(result, "nowhere.toml")
+    assert not list(here.rglob("stemsplit-demo"))
 
 
 def test_a_stem_that_cannot_be_written(here: Path) -> None:

@@ -29,7 +29,7 @@ from standins import Repository, make_htdemucs, make_htdemucs_ft, write_catalog
 from stemsplit.weights.catalog import PACKAGED
 
 FILE = "955717e8.safetensors"
-REMEDIES = ["Run `stemsplit download htdemucs` when online", "`-m mini` now, at lower quality"]
+REMEDIES = ["Run `stemsplit download htdemucs` when online", "`-m mini -o taste` now, at lower quality"]
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_no_network(song: Path, here: Path) -> None:
     ("options", "remedies"),
     [
         (["--offline"], REMEDIES),
-        (["-m", "htdemucs_ft", "-k"], ["Run `stemsplit download htdemucs_ft` when online", "`-m mini` now"]),
+        (["-m", "htdemucs_ft", "-k"], ["Run `stemsplit download htdemucs_ft` when online", "`-m mini -o taste` now"]),
         (["-m", "htdemucs_6s"], ["Run `stemsplit download htdemucs_6s` when online."]),
         (["-m", "me/mine"], ["Check the network"]),
     ],

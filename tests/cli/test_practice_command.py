@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.program import PROGRAM, assert_one_sentence, process, stemsplit
+from cli.program import PROGRAM, assert_one_sentence, process, python, stemsplit
 from cli.test_interruption import wait_for
 from test_readme import README
 
@@ -103,6 +103,15 @@ def test_a_missing_program_is_told(here: Path) -> None:
     result = process("practice", "songs", env={"PATH": "/nowhere"})
     assert (result.code, result.out) == (1, "")
     assert_one_sentence(result, "fluidsynth", "sudo apt install")
+    assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize("package", ["mido", "pyworld", "scipy"])
+def test_a_missing_package_is_told(package: str, here: Path) -> None:
+    code = f"import sys; sys.modules['{package}'] = None; from stemsplit.cli.app import program; program()"
+    result = process("practice", "songs", program=python(code))
+    assert (result.code, result.out) == (1, "")
+    assert_one_sentence(result, package, "pip install 'stemsplit[practice]'")
     assert not list(here.iterdir())
 
 

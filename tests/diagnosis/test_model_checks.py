@@ -38,10 +38,10 @@ def put_models(monkeypatch: pytest.MonkeyPatch, *states: Cached) -> None:
 
 
 def test_no_model_is_cached_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert models().found == "none, of 2 models; model0, 84 MB, comes with the first song"
+    assert models().found == "none, of 2 models; model0, 84 MB, is fetched with the first song"
     assert models().status is Status.OK
     put_models(monkeypatch, Cached.NO, Cached.BUNDLED)
-    assert models().found == "model1 (bundled), of 2 models; model0, 84 MB, comes with the first song"
+    assert models().found == "model1 (bundled), of 2 models; model0, 84 MB, is fetched with the first song"
 
 
 def test_cached_models(monkeypatch: pytest.MonkeyPatch) -> None:

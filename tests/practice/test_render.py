@@ -1,6 +1,7 @@
 """Songs as files: whole or not there, the same again, their stems adding up; and what is missing is told."""
 
 import json
+import subprocess
 import wave
 from itertools import combinations
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from stemsplit.errors import OutputError, StemsplitError, TrackError, UsageError
-from stemsplit.practice import programs, render
+from stemsplit.practice import midi, programs, render
 from stemsplit.practice.collection import collection, held
 from stemsplit.practice.midi import played
 from stemsplit.practice.mix import SOURCES
@@ -93,7 +94,7 @@ def test_what_is_in_the_way_is_kept(rendered: Path) -> None:
 
 def test_nothing_is_left_of_a_song_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stems = {source: np.zeros((2, 100), np.float32) for source in SOURCES}
-    monkeypatch.setattr(render, "stems_of", lambda song: stems)
+    monkeypatch.setattr(render, "stems_of", lambda song, scratch: stems)
 
     def full(path: Path, samples: np.ndarray) -> None:
         raise OSError(28, "No space left on device")
@@ -102,6 +103,44 @@ def test_nothing_is_left_of_a_song_that_fails(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(StemsplitError, match="the disk is full"):
         render.render(PracticeSong(0, "train", 0, FONT), tmp_path)
     assert list((tmp_path / "train").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_what_a_killed_run_has_left_is_cleared(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stems = {source: np.zeros((2, 100), np.float32) for source in SOURCES}
+    monkeypatch.setattr(render, "stems_of", lambda song, scratch: stems)
+    song = PracticeSong(0, "train", 0, FONT)
+    hidden = tmp_path / "train" / f".{song.name}.part"
+    (tmp_path / "train").mkdir()
+    if kind == "link":
+        hidden.symlink_to(tmp_path)
+    elif kind == "folder":
+        (hidden / "more").mkdir(parents=True)
+    else:
+        hidden.touch()
+    assert render.render(song, tmp_path)
+    assert [path.name for path in (tmp_path / "train").iterdir()] == [song.name]
+
+
+def test_a_part_that_is_not_whole_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the disk of temporary files is full: FluidSynth then ends as if all were well."""
+
+    def cut(name: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        done = programs.run(name, *arguments)
+        sound = Path(arguments[arguments.index("-F") + 1])
+        sound.write_bytes(sound.read_bytes()[: 8 * RATE])
+        return done
+
+    monkeypatch.setattr(midi, "run", cut)
+    with pytest.raises(StemsplitError, match="free some space"):
+        played(Part("bass", "bass", 33, (Note(0, 1, 40, 90),)), FONT, 3 * RATE, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["~nobody-at-all/x.sf2", "x" * 5000, ""])
+def test_odd_names_of_fonts(name: str) -> None:
+    with pytest.raises(StemsplitError, match="is neither a file nor in"):
+        programs.find_font(name)
 
 
 def test_a_file_that_is_no_sound_font_is_told(tmp_path: Path) -> None:

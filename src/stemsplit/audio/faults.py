@@ -8,6 +8,7 @@ from stemsplit.errors import DecodeError
 
 _REASONS = {
     errno.ENOENT: "there is no such file. Check the name",
+    errno.EEXIST: "something else has this name. Choose another one",
     errno.EISDIR: "this is a folder, not a file. Name a file inside it",
     errno.EACCES: "permission denied. Check who may use this file and its folder",
     errno.EPERM: "permission denied. Check who may use this file and its folder",

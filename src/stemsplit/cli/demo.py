@@ -40,7 +40,11 @@ def demo(
         # Importing torch takes seconds: only now that all is known to make sense.
         from stemsplit.cli.scores import plain_table
         from stemsplit.evaluation.demo import NAME, scores, write_mixture
+        from stemsplit.weights.bundled import MINI
+        from stemsplit.weights.find import find_model
 
+        MINI.check()
+        find_model(str(MINI.definition.parent))  # before any work: what else is wrong is told
         mixture = output / NAME / "mixture.wav"
         write_mixture(mixture)
         (report,) = run(_order(mixture, output, device, precision), console)
@@ -53,7 +57,9 @@ def demo(
         else:
             console.table(plain_table(results))
             stems = ", ".join(path.name for path in report.outputs.values())
+            console.say("mini: the stems of this small model. mixture: the song itself in the place of each stem.")
             console.say(f"Listen: {shown(mixture)} is the song, and beside it are its stems, {stems}.")
+            console.say("A song of yours, with the larger model htdemucs, which does far better: stemsplit song.mp3")
 
 
 def _order(mixture: Path, output: Path, device: str, precision: str) -> "Order":
@@ -67,7 +73,7 @@ def _order(mixture: Path, output: Path, device: str, precision: str) -> "Order":
 
     return Order(
         inputs=[str(mixture)],
-        model=MINI.name,
+        model=str(MINI.definition.parent),  # whatever a catalogue calls mini
         template=NameTemplate(f"{NAME}/{{stem}}"),
         split=SplitOptions(),
         stems=StemOptions(output, EXACT, overwrite=True),

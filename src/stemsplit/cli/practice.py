@@ -12,14 +12,16 @@ from stemsplit.cli.options import Jobs, Quiet, Verbose
 from stemsplit.compute import NO_DEVICE
 from stemsplit.errors import StemsplitError, TrackError
 from stemsplit.events import SongsRendered
-from stemsplit.practice.programs import DEFAULT_FONT
+from stemsplit.practice.programs import DEFAULT_FONT, check_modules
+
+MOST = 100_000  # songs of a split: 5 TB
 
 
 def practice(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the songs go: DIR/train, DIR/valid, DIR/test.")],
-    songs: Annotated[int, typer.Option(metavar="N", min=0, help="How many to train with.")] = 100,
-    valid: Annotated[int, typer.Option(metavar="N", min=0, help="How many to choose the best epoch by.")] = 0,
-    test: Annotated[int, typer.Option(metavar="N", min=0, help="How many to score a model with.")] = 0,
+    songs: Annotated[int, typer.Option(metavar="N", min=0, max=MOST, help="How many to train with.")] = 100,
+    valid: Annotated[int, typer.Option(metavar="N", min=0, max=MOST, help="How many to choose the best epoch by.")] = 0,
+    test: Annotated[int, typer.Option(metavar="N", min=0, max=MOST, help="How many to score a model with.")] = 0,
     seed: Annotated[int, typer.Option(metavar="S", min=0, help="Other seeds give other songs.")] = 0,
     font: Annotated[
         str, typer.Option(metavar="FILE", help="General MIDI sound font that plays the instruments.")
@@ -31,10 +33,14 @@ def practice(
     """
     Render practice songs: multitracks, composed, played, sung and mixed by rule, free for any use.
 
+    It needs the programs fluidsynth and espeak-ng, a sound font, and the packages that
+    `pip install 'stemsplit[practice]'` brings.
+
     A song takes about a tenth of its length on one core, and 50 MB on the disk. What is there already is not rendered
     again: the same command goes on where it was stopped.
     """
     with Console("quiet" if quiet else "human") as console:
+        check_modules()
         from stemsplit.evaluation.pool import carried_out
         from stemsplit.practice.collection import Rendering, collection, held
 
@@ -50,11 +56,12 @@ def practice(
                     rendered += result
                 console.listen(SongsRendered(done, len(planned)))
         there = len(planned) - rendered - failed
-        console.say(f"{rendered} songs rendered" + (f", {there} were there" if there else "") + f": {shown(folder)}")
+        before = f", {there} were there" if there else ""
+        console.say(f"{rendered} song{'' if rendered == 1 else 's'} rendered{before}: {shown(folder)}")
         if failed:
             raise StemsplitError(f"{failed} of {len(planned)} songs could not be rendered.")
-        place = shlex.quote(shown(folder))
-        if songs + valid > 1:
+        place = shlex.quote(shown(folder if folder.is_absolute() or str(folder)[0] != "-" else Path(f"./{folder}")))
+        if songs and songs + valid > 1:
             console.say(f"Train with them: stemsplit train {place} -r mini")
         if test:
             console.say(f"Score a model with them: stemsplit evaluate {place} -m mini")

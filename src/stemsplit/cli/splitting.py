@@ -86,7 +86,7 @@ def run(order: Order, console: Console) -> list[TrackReport]:
             return _Run(order, found, stack.enter_context(pipes.spooled(order.inputs)), console).run()
         except NotHereError as error:
             if isinstance(found.place, CatalogEntry):
-                raise DownloadError(f"{error.what} {_remedy(found)}") from error
+                raise DownloadError(f"{_remedy(found)} The reason: {error.what}") from error
             raise
 
 
@@ -241,8 +241,8 @@ class _Run:
 def _remedy(found: FoundModel) -> str:
     """What to do where a model of the catalogue is not here: fetch it, or take the one that is, for the same stems."""
     helps = named_models()[MINI.name] is MINI and found.sources == MINI.sources
-    now = f", or take `-m {MINI.name}` now, at lower quality" if helps else ""
-    return f"Run `stemsplit download {found.name}` when online{now}."
+    now = f", or take `-m {MINI.name} -o taste` now, at lower quality" if helps else ""
+    return f"The model {found.name} is not on this machine. Run `stemsplit download {found.name}` when online{now}."
 
 
 def _check_stems(order: Order, sources: Sequence[str]) -> None:

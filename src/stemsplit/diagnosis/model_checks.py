@@ -29,7 +29,7 @@ def models() -> Finding:
             "Unset HF_HUB_OFFLINE, or set HF_HUB_CACHE to where models are cached.",
         )
     first = known[0]
-    return ok(f"{found}; {first.name}, {amount(first.size)}, comes with the first song")
+    return ok(f"{found}; {first.name}, {amount(first.size)}, is fetched with the first song")
 
 
 def cache() -> Finding:

@@ -8,7 +8,7 @@ from pathlib import Path
 from stemsplit.audio.folder_lock import lock_folder
 from stemsplit.errors import UsageError
 from stemsplit.events import Listener
-from stemsplit.practice.programs import check_modules, find_font, find_program
+from stemsplit.practice.programs import find_font, find_program
 from stemsplit.practice.render import PracticeSong, render
 
 _LOCK = ".practice.lock"
@@ -24,12 +24,11 @@ def collection(seed: int, counts: Mapping[str, int], font: str) -> list[Practice
         font: path of a General MIDI sound font, or its name where systems keep them.
 
     Raises:
-        StemsplitError: if a program, a package or the sound font is missing.
+        StemsplitError: if a program or the sound font is missing.
         UsageError: if there is not a single song.
     """
     if not any(counts.values()):
         raise UsageError("No song is asked for: --songs, --valid and --test are all 0.")
-    check_modules()
     for program in ("fluidsynth", "espeak-ng"):
         find_program(program)
     path = find_font(font)

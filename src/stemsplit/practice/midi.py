@@ -17,7 +17,7 @@ _PER_SECOND = 2 * _TICKS
 _DRUM_CHANNEL = 9
 
 
-def played(part: Part, font: Path, frames: int) -> np.ndarray:
+def played(part: Part, font: Path, frames: int, scratch: Path | None = None) -> np.ndarray:
     """
     What a part sounds like, without any effect.
 
@@ -25,6 +25,7 @@ def played(part: Part, font: Path, frames: int) -> np.ndarray:
         part: to be played.
         font: the sound font.
         frames: of the result; what rings longer is cut.
+        scratch: folder for temporary files, by default the system's.
 
     Returns:
         float32 [2, frames] at 44.1 kHz.
@@ -32,7 +33,7 @@ def played(part: Part, font: Path, frames: int) -> np.ndarray:
     Raises:
         StemsplitError: if FluidSynth is missing or fails.
     """
-    with tempfile.TemporaryDirectory(prefix="stemsplit-practice-") as folder:
+    with tempfile.TemporaryDirectory(prefix="stemsplit-practice-", dir=scratch) as folder:
         score, sound = Path(folder, "part.mid"), Path(folder, "part.raw")
         _file(part, frames / RATE).save(score)
         done = run(
@@ -43,8 +44,11 @@ def played(part: Part, font: Path, frames: int) -> np.ndarray:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         # It plays silence, and returns 0, where it cannot load the font.
         if done.returncode or not sound.is_file() or any("Failed to load" in line for line in said):
-            raise StemsplitError(f"FluidSynth could not play {font}: {said[-1] if said else done.returncode}.")
+            why = said[-1] if said else f"it ended with exit code {done.returncode}"
+            raise StemsplitError(f"FluidSynth could not play {font}: {why}.")
         audio = np.fromfile(sound, "<f4").reshape(-1, 2)
+        if len(audio) < frames - RATE // 2:
+            raise StemsplitError(f"FluidSynth could not write all that it played to {folder}: free some space there.")
     fitted = np.zeros((2, frames), np.float32)
     kept = min(frames, len(audio))
     fitted[:, :kept] = audio[:kept].T

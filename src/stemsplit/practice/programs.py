@@ -1,5 +1,6 @@
 """The programs and sound fonts that render practice songs, found where systems install them."""
 
+import os
 import shutil
 import subprocess
 import warnings
@@ -76,8 +77,8 @@ def find_font(name: str = DEFAULT_FONT) -> Path:
     Raises:
         StemsplitError: if it is not there, or is none.
     """
-    for path in (Path(name).expanduser(), *(folder / name for folder in FONT_FOLDERS)):
-        if path.is_file():
+    for path in (_at_home(name), *(folder / name for folder in FONT_FOLDERS)):
+        if os.path.isfile(path):  # noqa: PTH113 (false, not an error, for names no disk can have)
             if not _is_font(path):
                 raise StemsplitError(f"{path} is no sound font: such a file ends in .sf2 or .sf3 and begins with RIFF.")
             return path.resolve()
@@ -85,6 +86,13 @@ def find_font(name: str = DEFAULT_FONT) -> Path:
         f"The sound font {name} is neither a file nor in {', '.join(map(str, FONT_FOLDERS))}. "
         f"On Debian and Ubuntu, `sudo apt install fluid-soundfont-gm` brings {DEFAULT_FONT}."
     )
+
+
+def _at_home(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # the home of nobody
+        return Path(name)
 
 
 def _is_font(path: Path) -> bool:

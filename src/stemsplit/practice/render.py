@@ -1,8 +1,10 @@
 """From a seed to a folder of stems, as MUSDB18-HQ lays them out."""
 
 import json
+import os
 import shutil
 import wave
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,16 +58,20 @@ def score_of(song: PracticeSong) -> tuple[Score, list[Singer], list[Generator]]:
     return compose(writing, [singer.centre for singer in singers]), singers, later
 
 
-def stems_of(song: PracticeSong) -> dict[str, NDArray[np.float32]]:
+def stems_of(song: PracticeSong, scratch: Path | None = None) -> dict[str, NDArray[np.float32]]:
     """
     The stems of a song, float32 [2, frames] at 44.1 kHz by source; their sum is the mixture.
+
+    Args:
+        song: which one.
+        scratch: folder for temporary files, by default the system's.
 
     Raises:
         StemsplitError: if a program that it takes is missing or fails.
     """
     score, singers, (singing, mixing) = score_of(song)
     frames = round(score.seconds * RATE)
-    takes = [Take(part.source, part.role, played(part, song.font, frames)) for part in score.parts]
+    takes = [Take(part.source, part.role, played(part, song.font, frames, scratch)) for part in score.parts]
     for voice in score.voices:
         sung = sing(voice, singers[voice.singer], frames, singing)
         takes.append(Take("vocals", voice.role, np.stack([sung, sung])))
@@ -89,15 +95,15 @@ def render(song: PracticeSong, folder: Path) -> bool:
     """
     target = folder / song.split / song.name
     note = {"version": VERSION, "seed": song.seed, "split": song.split, "number": song.number, "font": song.font.name}
-    if target.exists():
+    if os.path.lexists(target):
         if _note_in(target) == note:
             return False
         raise TrackError(f"{shown(target)} is there already and holds something else: choose another folder or seed.")
-    stems = {source: np.round(stem * 32767).astype(np.int32) for source, stem in stems_of(song).items()}
     hidden = target.with_name(f".{song.name}.part")
     try:
         _discard(hidden)
         hidden.mkdir(parents=True)
+        stems = {source: np.round(stem * 32767).astype(np.int32) for source, stem in stems_of(song, hidden).items()}
         for name, samples in {**stems, "mixture": np.sum(list(stems.values()), axis=0)}.items():
             _write(hidden / f"{name}.wav", samples)
         with whole_file(hidden / NOTE) as file:
@@ -106,13 +112,17 @@ def render(song: PracticeSong, folder: Path) -> bool:
     except OSError as error:
         raise StemsplitError(f"{shown(target)}: cannot be written: {reason(error)}.") from error
     finally:
-        _discard(hidden)
+        with suppress(OSError):
+            _discard(hidden)
     return True
 
 
-def _discard(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
+def _discard(place: Path) -> None:
+    """What a killed run has left, or what else is there."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def _note_in(folder: Path) -> object:

@@ -68,9 +68,12 @@ def _spoken(variant: str, phonemes: str) -> Floats:
     if answer.returncode or not answer.stdout:
         reason = answer.stderr.decode(errors="replace").strip() or "it wrote no sound"
         raise StemsplitError(f"eSpeak NG could not speak {phonemes!r} with the voice {variant!r}: {reason}.")
-    with wave.open(io.BytesIO(answer.stdout)) as file:
-        rate = file.getframerate()
-        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32_768
+    try:
+        with wave.open(io.BytesIO(answer.stdout)) as file:
+            rate = file.getframerate()
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32_768
+    except (wave.Error, EOFError) as error:
+        raise StemsplitError(f"eSpeak NG wrote no sound for {phonemes!r}: {error}.") from error
     if rate != _SPOKEN_RATE:
         raise StemsplitError(f"eSpeak NG wrote {rate} Hz with the voice {variant!r}, where 22050 Hz was expected.")
     loud = np.flatnonzero(np.abs(samples) > _SILENT)

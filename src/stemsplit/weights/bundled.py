@@ -8,7 +8,7 @@ which are checked whenever it is used. Importing this imports no torch.
 from dataclasses import dataclass
 from pathlib import Path
 
-from stemsplit.errors import IntegrityError
+from stemsplit.errors import IntegrityError, ModelError
 from stemsplit.weights.definition import read_definition
 from stemsplit.weights.integrity import flaw_of
 
@@ -43,12 +43,15 @@ class BundledModel:
         See that its files have the bytes that they were packed with.
 
         Raises:
-            CheckpointError, IntegrityError: if they have not, or are not there.
+            IntegrityError: if they have not, or are not there.
         """
-        for signature in read_definition(self.definition).members:
-            path = self.definition.with_name(f"{signature}.safetensors")
-            if flaw := flaw_of(path, signature, None):
-                raise IntegrityError(f"{path} {flaw}: it is damaged. Install stemsplit again.")
+        try:
+            for signature in read_definition(self.definition).members:
+                path = self.definition.with_name(f"{signature}.safetensors")
+                if flaw := flaw_of(path, signature, None):
+                    raise IntegrityError(f"{path} {flaw}.")
+        except ModelError as error:
+            raise IntegrityError(f"{error} It is damaged. Install stemsplit again.") from error
 
 
 MINI = BundledModel("mini", ("drums", "bass", "other", "vocals"), "MIT, as all of stemsplit: free for any use.")
