@@ -36,7 +36,7 @@ def practice(
     It needs the programs fluidsynth and espeak-ng, a sound font, and the packages that
     `pip install 'stemsplit[practice]'` brings.
 
-    A song takes about a tenth of its length on one core, and 50 MB on the disk. What is there already is not rendered
+    A song takes about a seventh of its length on one core, and 50 MB on the disk. What is there already is not rendered
     again: the same command goes on where it was stopped.
     """
     with Console("quiet" if quiet else "human") as console:
