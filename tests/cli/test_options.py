@@ -244,5 +244,5 @@ def test_only_the_networks_that_are_needed_run(
 def test_offline_without_the_model(song: Path, here: Path) -> None:
     result = stemsplit("song.wav", "--offline")
     assert result.code == 1
-    assert_one_sentence(result, "955717e8.safetensors", constants.HF_HUB_CACHE, "--offline", "`-m mini` now")
+    assert_one_sentence(result, "955717e8.safetensors", constants.HF_HUB_CACHE, "--offline", "`-m mini -o taste` now")
     assert not (here / "separated").exists()

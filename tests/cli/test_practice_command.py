@@ -83,6 +83,14 @@ def test_stopped_it_leaves_nothing_half_made(number: signal.Signals, code: int, 
         assert {path.name for path in song.iterdir()} == FILES
 
 
+def test_what_a_killed_run_has_left_is_cleared_by_the_next(songs: Path) -> None:
+    left = songs / "train" / ".Practice 5 - train 00009.part"
+    left.mkdir()
+    (left / "drums.wav").touch()
+    assert stemsplit("practice", songs, "--songs", "1", "-q", *FONT).code == 0
+    assert not left.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "mentions"),
     [

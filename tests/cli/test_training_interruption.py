@@ -128,12 +128,12 @@ def signalled(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals
     """Have this process get a signal in the midst of a step, counted from 1; once."""
     compute, count = Learner.step, 0
 
-    def struck(learner: Learner, sources: Tensor, seed: int) -> float:
+    def struck(learner: Learner, sources: Tensor, seed: int, rate: float) -> float:
         nonlocal count
         count += 1
         for _ in range(times if count == step else 0):
             os.kill(os.getpid(), number)
-        return compute(learner, sources, seed)
+        return compute(learner, sources, seed, rate)
 
     monkeypatch.setattr(Learner, "step", struck)
 

@@ -219,12 +219,12 @@ def test_stopped_between_its_networks_it_goes_on(
 ) -> None:
     compute, count = Learner.step, 0
 
-    def struck(learner: Learner, sources: Tensor, seed: int) -> float:
+    def struck(learner: Learner, sources: Tensor, seed: int, rate: float) -> float:
         nonlocal count
         count += 1
         if count == 3:
             os.kill(os.getpid(), signal.SIGTERM)
-        return compute(learner, sources, seed)
+        return compute(learner, sources, seed, rate)
 
     monkeypatch.setattr(Learner, "step", struck)
     stopped = fine_tuned(songs, "fine", bag)

@@ -1,6 +1,7 @@
 """`stemsplit practice`: render songs of one's own to train with."""
 
 import shlex
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -45,9 +46,8 @@ def practice(
         from stemsplit.practice.collection import Rendering, collection, held
 
         planned = collection(seed, {"train": songs, "valid": valid, "test": test}, font)
-        with held(folder):
-            rendered = failed = 0
-            work = carried_out(Rendering(folder), planned, jobs, NO_DEVICE, console.listen)
+        rendered = failed = 0
+        with held(folder), closing(carried_out(Rendering(folder), planned, jobs, NO_DEVICE, console.listen)) as work:
             for done, (song, result) in enumerate(work, 1):
                 if isinstance(result, TrackError):
                     console.error(str(result), song.name)

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
@@ -41,7 +41,7 @@ class Work(Protocol[T, R]):
 
 def carried_out(
     work: Work[Task, Result], tasks: Sequence[Task], jobs: int, device: str, listener: Listener
-) -> Iterator[tuple[Task, Result | TrackError]]:
+) -> Generator[tuple[Task, Result | TrackError]]:
     """
     Each task with what came of it, in the order they end.
 
@@ -70,7 +70,7 @@ def carried_out(
 
 def _in_processes(
     work: Work[Task, Result], tasks: Sequence[Task], jobs: int, device: str, listener: Listener
-) -> Iterator[tuple[Task, Result | TrackError]]:
+) -> Generator[tuple[Task, Result | TrackError]]:
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(jobs, context, _begin, (work, device, context.Value("i", 0), jobs))

@@ -9,7 +9,7 @@ from stemsplit.audio.folder_lock import lock_folder
 from stemsplit.errors import UsageError
 from stemsplit.events import Listener
 from stemsplit.practice.programs import find_font, find_program
-from stemsplit.practice.render import PracticeSong, render
+from stemsplit.practice.render import PART, PracticeSong, discard, render
 
 _LOCK = ".practice.lock"
 
@@ -52,7 +52,7 @@ class Rendering:
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """
-    The folder, made if need be, and kept from other runs.
+    The folder, made if need be, and kept from other runs. What is not whole, of this or an earlier run, is cleared.
 
     Raises:
         UsageError: if another run works there.
@@ -61,8 +61,16 @@ def held(folder: Path) -> Iterator[None]:
     file = folder / _LOCK
     lock = lock_folder(folder, file, "another run is rendering songs into it. Wait for it, or choose another folder.")
     try:
+        _clear(folder)
         yield
     finally:
+        _clear(folder)  # a worker that was ended in the midst of a song may not have done so
         with suppress(OSError):  # Windows keeps files that are open
             file.unlink(missing_ok=True)
         lock.release()
+
+
+def _clear(folder: Path) -> None:
+    for place in folder.glob(f"*/.Practice *{PART}"):
+        with suppress(OSError):
+            discard(place)

@@ -23,6 +23,7 @@ from stemsplit.practice.voice import sing
 from stemsplit.whole_file import whole_file
 
 VERSION = 3  # of the rules: other rules make other songs of the same seed
+PART = ".part"  # ends the name of a folder that is not whole yet
 NOTE = "practice.json"  # beside the stems: which song they are
 SPLITS = ("train", "valid", "test")
 
@@ -99,9 +100,9 @@ def render(song: PracticeSong, folder: Path) -> bool:
         if _note_in(target) == note:
             return False
         raise TrackError(f"{shown(target)} is there already and holds something else: choose another folder or seed.")
-    hidden = target.with_name(f".{song.name}.part")
+    hidden = target.with_name(f".{song.name}{PART}")
     try:
-        _discard(hidden)
+        discard(hidden)
         hidden.mkdir(parents=True)
         stems = {source: np.round(stem * 32767).astype(np.int32) for source, stem in stems_of(song, hidden).items()}
         for name, samples in {**stems, "mixture": np.sum(list(stems.values()), axis=0)}.items():
@@ -113,11 +114,11 @@ def render(song: PracticeSong, folder: Path) -> bool:
         raise StemsplitError(f"{shown(target)}: cannot be written: {reason(error)}.") from error
     finally:
         with suppress(OSError):
-            _discard(hidden)
+            discard(hidden)
     return True
 
 
-def _discard(place: Path) -> None:
+def discard(place: Path) -> None:
     """What a killed run has left, or what else is there."""
     if place.is_dir() and not place.is_symlink():
         shutil.rmtree(place)
