@@ -60,8 +60,14 @@ def practice(
         console.say(f"{rendered} song{'' if rendered == 1 else 's'} rendered{before}: {shown(folder)}")
         if failed:
             raise StemsplitError(f"{failed} of {len(planned)} songs could not be rendered.")
-        place = shlex.quote(shown(folder if folder.is_absolute() or str(folder)[0] != "-" else Path(f"./{folder}")))
+        place = _as_typed(folder)
         if songs and songs + valid > 1:
             console.say(f"Train with them: stemsplit train {place} -r mini")
         if test:
             console.say(f"Score a model with them: stemsplit evaluate {place} -m mini")
+
+
+def _as_typed(folder: Path) -> str:
+    """The folder as a shell takes it, and not for an option."""
+    text = shown(folder)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)

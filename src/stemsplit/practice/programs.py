@@ -8,6 +8,7 @@ from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
+from stemsplit.audio.faults import reason, shown
 from stemsplit.errors import StemsplitError
 
 _TIMEOUT = 120  # seconds
@@ -80,7 +81,9 @@ def find_font(name: str = DEFAULT_FONT) -> Path:
     for path in (_at_home(name), *(folder / name for folder in FONT_FOLDERS)):
         if os.path.isfile(path):  # noqa: PTH113 (false, not an error, for names no disk can have)
             if not _is_font(path):
-                raise StemsplitError(f"{path} is no sound font: such a file ends in .sf2 or .sf3 and begins with RIFF.")
+                raise StemsplitError(
+                    f"{shown(path)} is no sound font: such a file ends in .sf2 or .sf3 and begins with RIFF."
+                )
             return path.resolve()
     raise StemsplitError(
         f"The sound font {name} is neither a file nor in {', '.join(map(str, FONT_FOLDERS))}. "
@@ -101,5 +104,5 @@ def _is_font(path: Path) -> bool:
         with path.open("rb") as file:
             head = file.read(12)
     except OSError as error:
-        raise StemsplitError(f"The sound font {path} cannot be read: {error.strerror}.") from error
+        raise StemsplitError(f"The sound font {shown(path)} cannot be read: {reason(error)}.") from error
     return head[:4] == b"RIFF" and head[8:] == b"sfbk"

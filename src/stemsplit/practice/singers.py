@@ -4,21 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_WOMEN = (
-    "f1",
-    "f2",
-    "f3",
-    "f4",
-    "f5",
-    "Annie",
-    "Alicia",
-    "Andrea",
-    "linda",
-    "steph",
-    "anika",
-    "belinda",
-    "aunty",
-)
+_WOMEN = ("f1", "f2", "f3", "f4", "f5", "Annie", "Alicia", "Andrea", "linda", "steph", "anika", "belinda", "aunty")
 _MEN = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "Alex", "Andy", "Diogo", "Hugo", "marcelo", "Michael", "pablo")
 _MORE_MEN = ("pedro", "travis", "victor", "max", "Lee", "Gene", "norbert", "rob", "miguel", "Marco", "klatt2", "klatt4")
 _LANGUAGES = ("en-us", "en-gb", "it", "es", "de", "fr-fr", "pt-br", "sv", "nl", "ja")
