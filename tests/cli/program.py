@@ -140,11 +140,17 @@ def stem_bytes(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def below(folder: Path) -> set[Path]:
+    """All files and folders in it, while they come and go: unlike rglob, os.walk passes over what is gone by then."""
+    return {Path(above, name) for above, folders, files in os.walk(folder) for name in folders + files}
+
+
 def everything_below(folder: Path) -> list[Path]:
     """All files and folders, hidden ones too, but for records and what they lie in."""
-    records = [path for path in folder.rglob("*.json") if ".stemsplit" in path.parts]
-    folders = {parent for record in records for parent in record.parents if ".stemsplit" in parent.parts}
-    return sorted(set(folder.rglob("*")) - folders - set(records))
+    found = below(folder)
+    records = {path for path in found if path.suffix == ".json" and ".stemsplit" in path.parts}
+    holding = {parent for record in records for parent in record.parents if ".stemsplit" in parent.parts}
+    return sorted(found - holding - records)
 
 
 @contextmanager

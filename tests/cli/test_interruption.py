@@ -45,7 +45,7 @@ def interrupted(
         out, err = process.communicate(timeout=SECONDS)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()  # waits, and closes the pipes also where the test failed
     return process.returncode, out, err
 
 
@@ -103,7 +103,7 @@ def test_at_a_terminal_while_tags_are_put_on(format_: str, here: Path, small: Pa
         process.communicate(timeout=SECONDS)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
     assert not list(temporary.glob("stemsplit-*"))
     assert not parts(here / "out")
     for stem in (path for path in everything_below(here / "out") if path.is_file()):  # on a slow machine it may be done

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cli.program import PROGRAM, SECONDS, Result, everything_below, process
+from cli.program import PROGRAM, SECONDS, Result, below, everything_below, process
 from signals import noise, write_sound
 
 Split = Callable[..., Result]
@@ -35,6 +35,11 @@ def hidden_files(output: Path) -> list[Path]:
     return [path for path in everything_below(output) if any(part.startswith(".") for part in path.parts)]
 
 
+def holds(output: Path, suffix: str) -> bool:
+    """Whether there is a lock, or a folder for the parts of a song."""
+    return any(path.suffix == suffix for path in below(output / ".stemsplit"))
+
+
 def started(*words: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen([*PROGRAM, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -51,7 +56,7 @@ def ended(running: subprocess.Popen[str]) -> Result:
 def struck(running: subprocess.Popen[str], number: signal.Signals, output: Path, wait: float) -> Result:
     """How a run ends that gets a signal some time after it has begun a song, or was done before."""
     deadline = time.monotonic() + SECONDS
-    while running.poll() is None and not list((output / ".stemsplit").rglob("*.parts")):
+    while running.poll() is None and not holds(output, ".parts"):
         assert time.monotonic() < deadline
         time.sleep(0.002)
     time.sleep(wait)
@@ -108,7 +113,7 @@ def test_stopped_twice_it_ends_at_once(album: Path, here: Path, small: Path) -> 
     running = subprocess.Popen(
         [PROGRAM[0], "-c", stuck, "-m", small, "Album"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    while running.poll() is None and not list((here / "separated/.stemsplit").rglob("*.parts")):
+    while running.poll() is None and not holds(here / "separated", ".parts"):
         time.sleep(0.01)
     time.sleep(0.2)
     running.send_signal(signal.SIGINT)
@@ -137,7 +142,7 @@ def test_stopped_while_songs_are_measured(
     )
     words = [PROGRAM[0], "-c", slow, "-m", str(small), "Album"]
     running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while running.poll() is None and not list((here / "separated/.stemsplit").rglob("*.lock")):
+    while running.poll() is None and not holds(here / "separated", ".lock"):
         time.sleep(0.01)
     time.sleep(0.3)
     running.send_signal(number)
@@ -176,7 +181,7 @@ def test_a_song_that_another_process_makes_is_waited_for(here: Path, small: Path
     write_sound(here / "long.wav", noise(2, 20 * 44_100), subtype="PCM_16")
     write_sound(here / "short.wav", noise(2, 4410), subtype="PCM_16")
     other = started("-m", small, "--precision", "fp32", "long.wav", "--shifts", "4")
-    while other.poll() is None and not list((here / "separated/.stemsplit").rglob("*.parts")):
+    while other.poll() is None and not holds(here / "separated", ".parts"):
         time.sleep(0.01)
     result = split("long.wav", "short.wav", "--shifts", "4", "--json", "--progress", "plain")
     assert ended(other).code == 0
