@@ -7,6 +7,7 @@ import torch
 
 from scores import sdr
 from standins import REDUCED, SOURCES, oracle_network
+from stemsplit.model import layers
 from stemsplit.model.config import HTDemucsConfig
 from stemsplit.model.htdemucs import HTDemucs
 
@@ -111,6 +112,19 @@ def test_every_parameter_counts() -> None:
     # The same constant added to all keys changes no attention, so the key's third of a projection bias is idle.
     idle = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
     assert idle == []
+
+
+@pytest.mark.parametrize("onto", [False, True])
+@pytest.mark.parametrize("shape", [(1, 5_000), (700, 13), (3, 700)], ids=str)
+def test_gating_in_pieces_is_gating(shape: tuple[int, int], onto: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In inference on a CPU it goes piece by piece, along items, time or both; with gradients all at once."""
+    monkeypatch.setattr(layers, "_CACHED_NUMBERS", 5_000)
+    items, steps = shape
+    x, weight, bias = torch.randn(items, steps, 3), torch.randn(items, 3, 8), torch.randn(items, 1, 8)
+    residual = torch.randn(items, steps, 4) if onto else None
+    with torch.inference_mode():
+        in_pieces = layers.gated(x, weight, bias, residual)
+    assert sdr(layers.gated(x, weight, bias, residual), in_pieces) > 120
 
 
 def test_an_item_does_not_depend_on_its_batch() -> None:

@@ -48,7 +48,7 @@ def inverse_spectrogram(spectrum: Tensor, length: int) -> Tensor:
     batch, _, frames, channels = spectrum.shape
     bins = torch.view_as_complex(spectrum.view(batch, BINS, frames, channels // 2, 2))
     bins = F.pad(bins.permute(0, 3, 2, 1), (0, 1))  # [B, C, N, F + 1]: the topmost bin is zero again
-    windows = torch.fft.irfft(bins, n=N_FFT) * (_window(spectrum) / (_SCALE * _WINDOW_SUM))
+    windows = torch.fft.irfft(bins, n=N_FFT).mul_(_window(spectrum) / (_SCALE * _WINDOW_SUM))
     return _overlap_add(windows)[..., _MARGIN : _MARGIN + length]
 
 
