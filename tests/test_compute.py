@@ -1,5 +1,9 @@
 """The batch size: chosen once for a folder, and shared out where processes share a GPU."""
 
+import platform
+import subprocess
+import sys
+
 import pytest
 
 from stemsplit import compute
@@ -27,3 +31,21 @@ def test_a_batch_size_that_is_named_is_taken() -> None:
 
 def test_on_a_cpu_it_is_always_one_segment() -> None:
     assert choose("cpu", batch_size=7, earlier={"cpu": 3}).batch_size == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
+def test_memory_that_is_kept_is_not_cleared_again() -> None:
+    """Tensors of 64 MB, one after another: 16,384 small pages each, were they fresh from the system."""
+    code = (
+        "import resource\n"
+        "from stemsplit.compute import keep_memory\n"
+        "keep_memory()\n"
+        "import torch\n"
+        "torch.ones(16 << 20)\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(20):\n"
+        "    torch.ones(16 << 20)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 1_000

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from stemsplit.cli import bench, demo, doctor, evaluate, models, practice, quality, separate, train
 from stemsplit.cli.console import Console
+from stemsplit.compute import keep_memory
 from stemsplit.errors import StemsplitError, UsageError
 
 DEFAULT_COMMAND = "separate"
@@ -119,6 +120,7 @@ def main() -> None:
     # Threads of torch that wait for work would spin otherwise, in the way of those that decode and write, and on a busy
     # machine in each other's way: there a small network ran twenty times slower. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_memory()
     try:
         app()
     except StemsplitError as error:
