@@ -7,7 +7,7 @@ import torch
 
 from scores import sdr
 from standins import REDUCED, SOURCES, oracle_network
-from stemsplit.model import layers
+from stemsplit.model import layers, transformer
 from stemsplit.model.config import HTDemucsConfig
 from stemsplit.model.htdemucs import HTDemucs
 
@@ -125,6 +125,29 @@ def test_gating_in_pieces_is_gating(shape: tuple[int, int], onto: bool, monkeypa
     with torch.inference_mode():
         in_pieces = layers.gated(x, weight, bias, residual)
     assert sdr(layers.gated(x, weight, bias, residual), in_pieces) > 120
+
+
+@pytest.mark.parametrize("keys", [40, 1000])
+def test_attention_in_pieces_is_attention(keys: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it goes in bfloat16 on most CPUs; here in float32, where it must be equal."""
+    monkeypatch.setattr(transformer, "_goes_in_pieces", lambda device, dtype: True)
+    # The heads lie as projections leave them: side by side in every token.
+    q, k, v = (torch.randn(2, n, 3 * 8).unflatten(-1, (3, 8)).transpose(1, 2) for n in (1000, keys, keys))
+    with torch.inference_mode():
+        in_pieces = transformer.attend(q, k, v)
+    assert sdr(torch.nn.functional.scaled_dot_product_attention(q, k, v), in_pieces) > 120
+
+
+def test_attention_goes_in_pieces_where_the_fused_kernel_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    transformer._goes_in_pieces.cache_clear()
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert transformer._goes_in_pieces("cpu", torch.bfloat16)
+    assert not transformer._goes_in_pieces("cpu", torch.float32)
+    assert not transformer._goes_in_pieces("cuda", torch.bfloat16)
+    transformer._goes_in_pieces.cache_clear()
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "amx_bf16": True})
+    assert not transformer._goes_in_pieces("cpu", torch.bfloat16)
+    transformer._goes_in_pieces.cache_clear()
 
 
 def test_an_item_does_not_depend_on_its_batch() -> None:

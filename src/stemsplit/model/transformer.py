@@ -9,6 +9,7 @@ Shapes: B batch, N tokens (F x T row by row in the spectral branch, T in the wav
 
 import math
 from functools import lru_cache
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ from stemsplit.model.layers import LayerScale, normalise
 
 _MAX_PERIOD = 10_000.0  # of the slowest sinusoid, in tokens (Vaswani et al. 2017, section 3.5)
 _LAYER_SCALE = 1e-4  # at initialisation
+_QUERIES = 448  # at once, where attention goes in pieces: 2.4 MB of scores over 2,688 keys in bfloat16
 
 
 class Attention(nn.Module):
@@ -43,9 +45,35 @@ class Attention(nn.Module):
             q = F.linear(x, self.in_proj_weight[:width], self.in_proj_bias[:width])
             k, v = F.linear(other, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, dim=-1)
         q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (q, k, v))
-        y = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
+        y = attend(q, k, v, self.dropout if self.training else 0.0)
         projected: Tensor = self.out_proj(y.transpose(1, 2).flatten(-2))
         return projected
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Tensor:
+    """
+    Softmax of the scaled products of queries and keys, over the values (Vaswani et al. 2017, equation 1).
+
+    The scores of all pairs are never in memory at once. Torch's fused kernel sees to that, but in bfloat16 on a CPU
+    without tile products (AMX) it takes twice as long as plain products of few enough queries that their scores stay
+    in the cache.
+
+    Shape: q [B, heads, N, D], k and v [B, heads, M, D] -> [B, heads, N, D].
+    """
+    if not _goes_in_pieces(q.device.type, q.dtype) or torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+    result = torch.empty_like(q)
+    scaled_keys = k.transpose(-1, -2) * q.shape[-1] ** -0.5
+    for item, head in product(range(q.shape[0]), range(q.shape[1])):
+        keys, values = scaled_keys[item, head], v[item, head]
+        for queries, answer in zip(q[item, head].split(_QUERIES), result[item, head].split(_QUERIES), strict=True):
+            torch.mm((queries @ keys).softmax(-1), values, out=answer)
+    return result
+
+
+@lru_cache
+def _goes_in_pieces(device: str, dtype: torch.dtype) -> bool:
+    return device == "cpu" and dtype == torch.bfloat16 and not torch.cpu.get_capabilities().get("amx_bf16", False)
 
 
 class _Layer(nn.Module):
