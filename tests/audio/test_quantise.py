@@ -20,8 +20,8 @@ def quantised(
     lengths: tuple[int, ...] = (5000,),
 ) -> NDArray[np.int32]:
     quantiser = Quantiser(bits, block.shape[0], seed, gain)
-    parts = [part for piece in cut(block, lengths) for part in quantiser.push(piece)]
-    return np.concatenate([*parts, *quantiser.flush()]).T
+    parts = [quantiser.push(piece) for piece in cut(block, lengths)]
+    return np.concatenate([*parts, quantiser.flush()]).T
 
 
 @pytest.mark.parametrize("level", [0.3, 0.3 / 32768, 1.49 / 32768])

@@ -147,7 +147,7 @@ def integers(path: Path, bits: int) -> Integers:
 
 def quantised(mixture: Block, bits: int, gain: float) -> Integers:
     quantiser = Quantiser(bits, len(mixture), "song\nmixture", gain)
-    return np.concatenate([*quantiser.push(mixture), *quantiser.flush()])
+    return np.concatenate([quantiser.push(mixture), quantiser.flush()])
 
 
 def check_integers(split: Split, song: Path, kind: str, format_: str, bits: int, options: str) -> None:

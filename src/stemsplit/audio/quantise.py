@@ -8,7 +8,7 @@ is silent and flac packs it to nothing, and a 16-bit song stays the same in 16 a
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,12 @@ Integers = NDArray[np.int32]
 GRID_FRAMES = 4096
 """Dither is decided on a fixed grid from the first frame, so that it matters not how writes are cut."""
 
+_FRAMES_AT_ONCE = 16 * GRID_FRAMES
+
 MIXTURE = "mixture"
 """The row that remainders are taken from; no stem has this name, except in a file that bundles it with its stems."""
+
+Map = Callable[[Callable[[str], Integers], Iterable[str]], Iterable[Integers]]
 
 Remainders = Mapping[str, Sequence[str]]
 """Stems that are the mixture less other stems, by name: {"instrumental": ["vocals"]}."""
@@ -56,32 +60,43 @@ class Quantiser:
         self._scale = full_scale(bits)
         self._gain = gain
         digest = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()
-        self._random = np.random.default_rng(list(digest))
+        self._random = np.random.PCG64(list(digest))
         self._waiting = np.zeros((0, channels), dtype=np.float32)
 
-    def push(self, block: Block) -> Iterator[Integers]:
+    def push(self, block: Block) -> Integers:
         """Quantise whole grid cells; what is left of the last one waits. Shape: [C, T] -> [T', C]."""
         samples = np.concatenate([self._waiting, block.T])
         whole = len(samples) - len(samples) % GRID_FRAMES
-        for start in range(0, whole, GRID_FRAMES):
-            yield self._cell(samples[start : start + GRID_FRAMES])
         self._waiting = samples[whole:]
+        return self._quantised(samples[:whole])
 
-    def flush(self) -> Iterator[Integers]:
+    def flush(self) -> Integers:
         """Quantise what waits. Shape: [T', C]."""
-        if len(self._waiting):
-            yield self._cell(self._waiting)
-        self._waiting = self._waiting[:0]
+        frames, channels = self._waiting.shape
+        padding = np.zeros((-frames % GRID_FRAMES, channels), np.float32)
+        samples, self._waiting = np.concatenate([self._waiting, padding]), self._waiting[:0]
+        return self._quantised(samples)[:frames]
 
-    def _cell(self, samples: NDArray[np.float32]) -> Integers:
-        # Drawn for whole-numbered and for partial cells too: each cell has its own stretch of the random stream.
-        uniform = self._random.random((2, GRID_FRAMES, samples.shape[1]), dtype=np.float32)
+    def _quantised(self, samples: NDArray[np.float32]) -> Integers:
+        """Whole cells, as many at once as stay in the cache."""
+        result = np.empty(samples.shape, np.int32)
+        for start in range(0, len(samples), _FRAMES_AT_ONCE):
+            some = slice(start, start + _FRAMES_AT_ONCE)
+            cells = samples[some].reshape(-1, GRID_FRAMES, samples.shape[1])
+            result[some] = self._quantised_cells(cells).reshape(result[some].shape)
+        return result
+
+    def _quantised_cells(self, cells: NDArray[np.float32]) -> NDArray[np.float64]:
+        # Drawn for whole-numbered cells too: each cell has its own stretch of the random stream. Of every 64 random
+        # bits 16 make a uniform variable of steps of 1/65,536 LSB; twice that many bits would take twice as long.
+        drawn = self._random.random_raw(cells.size // 2).view(np.uint16).reshape(len(cells), 2, *cells.shape[1:])
+        dither = np.subtract(drawn[:, 0], drawn[:, 1], dtype=np.int32)
         # In float64: float32 has 24 bits for the sample alone, none left for the dither below it.
-        scaled = samples.astype(np.float64) * (self._scale * self._gain)
-        if not np.array_equal(scaled, np.rint(scaled)):
-            scaled += (uniform[0] - uniform[1])[: len(samples)]
-            np.rint(scaled, out=scaled)
-        return saturated(scaled, self._scale)
+        scaled = np.multiply(cells, self._scale * self._gain, dtype=np.float64)
+        dither[(scaled == np.rint(scaled)).all(axis=(1, 2))] = 0
+        scaled += np.multiply(dither, 2.0**-16)
+        np.rint(scaled, out=scaled)
+        return np.clip(scaled, -self._scale, self._scale - 1, out=scaled)
 
 
 class TrackQuantiser:
@@ -89,32 +104,39 @@ class TrackQuantiser:
     Quantises all stems of a track together, so that remainders are taken in integers and add up exactly.
 
     A remainder is the quantised mixture less the quantised stems; it gets no dither of its own, since theirs is in
-    it. `track` seeds the dither of every stem, with the stem's name.
+    it. `track` seeds the dither of every stem, with the stem's name. `run` is a `map` that may use threads.
     """
 
     def __init__(
-        self, stems: Sequence[str], remainders: Remainders, bits: int, channels: int, track: str, gain: float
+        self,
+        stems: Sequence[str],
+        remainders: Remainders,
+        bits: int,
+        channels: int,
+        track: str,
+        gain: float,
+        run: Map = map,
     ) -> None:
         self._stems = stems
         self._remainders = remainders
         self._scale = full_scale(bits)
-        self._channels = channels
+        self._map = run
         rows = quantised_rows(stems, remainders)
         self._rows = {row: Quantiser(bits, channels, f"{track}\n{row}", gain) for row in rows}
 
     def push(self, blocks: Mapping[str, Block]) -> dict[str, Integers]:
         """Quantise the next blocks of all `quantised_rows`, equally long. Shape: [C, T] -> [T', C] of every stem."""
-        return self._with_remainders({row: quantiser.push(blocks[row]) for row, quantiser in self._rows.items()})
+        return self._with_remainders(lambda row: self._rows[row].push(blocks[row]))
 
     def flush(self) -> dict[str, Integers]:
         """Quantise what waits. Shape: [T', C] of every stem."""
-        return self._with_remainders({row: quantiser.flush() for row, quantiser in self._rows.items()})
+        return self._with_remainders(lambda row: self._rows[row].flush())
 
-    def _with_remainders(self, cells: Mapping[str, Iterator[Integers]]) -> dict[str, Integers]:
-        nothing = np.zeros((0, self._channels), np.int32)
-        rows = {row: np.concatenate([nothing, *parts]) for row, parts in cells.items()}
+    def _with_remainders(self, quantised: Callable[[str], Integers]) -> dict[str, Integers]:
+        rows = dict(zip(self._rows, self._map(quantised, self._rows), strict=True))
         for name, parts in self._remainders.items():
-            rows[name] = saturated(rows[MIXTURE] - sum(rows[part] for part in parts), self._scale)
+            rest = rows[MIXTURE] - sum(rows[part] for part in parts)
+            rows[name] = np.clip(rest, -self._scale, self._scale - 1)
         return {stem: rows[stem] for stem in self._stems}
 
 
@@ -122,8 +144,3 @@ def quantised_rows(stems: Sequence[str], remainders: Remainders) -> list[str]:
     """What has to be quantised to write these stems: those that are no remainder, and the mixture if one is."""
     rows = [stem for stem in stems if stem not in remainders]
     return [*rows, MIXTURE] if remainders and MIXTURE not in rows else rows
-
-
-def saturated(samples: NDArray[np.float64] | Integers, scale: int) -> Integers:
-    """Whole numbers, kept within what integers of full scale `scale` hold."""
-    return np.clip(samples, -scale, scale - 1).astype(np.int32)

@@ -229,7 +229,9 @@ class TrackWriter:
         bits = self._encoding.bits
         if bits:
             stems = list(self._targets)
-            self._quantiser = TrackQuantiser(stems, self._remainders, bits, self._channels, self._track, self._gain)
+            self._quantiser = TrackQuantiser(
+                stems, self._remainders, bits, self._channels, self._track, self._gain, self._pool.map
+            )
         for stem, target in self._targets.items():
             with telling(target):
                 self._encoders[stem] = open_encoder(
