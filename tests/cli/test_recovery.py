@@ -227,28 +227,29 @@ def test_an_allocator_that_fails_until_the_batch_is_small(
     import torch
 
     from stemsplit.compute import Compute
+    from stemsplit.separation.device_queue import Launched
     from stemsplit.separation.engine import Engine
 
     for number in range(4):
         write_sound(here / f"{number}.wav", noise(2, 30_000, seed=number), subtype="PCM_16")
     names = [f"{number}.wav" for number in range(4)]
     assert split(*names, "-o", "whole").code == 0
-    answers = Engine._answers
+    launch = Engine._launch
 
-    def short_of_memory(self: Engine, *rest: Any) -> torch.Tensor:
+    def short_of_memory(self: Engine, *rest: Any) -> Launched:
         if self.compute.batch_size > 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-        return answers(self, *rest)
+        return launch(self, *rest)
 
     monkeypatch.setattr("stemsplit.separation.separator.choose", lambda *_: Compute("cpu", "fp32", 4, True))
-    monkeypatch.setattr(Engine, "_answers", short_of_memory)
+    monkeypatch.setattr(Engine, "_launch", short_of_memory)
     result = split(*names, "--json")
     assert result.code == 0
     assert result.err.splitlines() == [
         f"warning: Out of memory on cpu, going on with a batch of {size}." for size in (2, 1)
     ]
     assert stem_files(here / "separated") == stem_files(here / "whole")
-    monkeypatch.setattr(Engine, "_answers", lambda *_: (_ for _ in ()).throw(MemoryError))
+    monkeypatch.setattr(Engine, "_launch", lambda *_: (_ for _ in ()).throw(MemoryError))
     hopeless = split(*names, "--overwrite")
     assert hopeless.code == 1
     assert "There is not enough memory to separate even one segment" in hopeless.err.splitlines()[-1]

@@ -15,11 +15,24 @@ from networks import KnownNetwork
 from stemsplit.compute import Compute
 from stemsplit.errors import ModelError
 from stemsplit.events import Event, Warned
+from stemsplit.separation.device_queue import DeviceQueue, Launched
 from stemsplit.separation.engine import Engine
 from stemsplit.separation.segments import OverlapAdd, Pass, Segment, cut
 from stemsplit.separation.statistics import Statistics
 
 FRAMES = 4096
+
+
+@pytest.fixture(autouse=True, params=[0, 1], ids=["one by one", "one ahead"])
+def _ahead(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a CPU, and as on a GPU, which has the next batch before the answers to the last one are looked at."""
+    begin = DeviceQueue.__init__
+
+    def patched(queue: DeviceQueue, device: str) -> None:
+        begin(queue, device)
+        queue.ahead = request.param
+
+    monkeypatch.setattr(DeviceQueue, "__init__", patched)
 
 
 def _engine(*networks: nn.Module, batch: int = 2, precision: str = "fp32", listener: Any = print) -> Engine:
@@ -88,6 +101,25 @@ OUT_OF_MEMORY = [
     RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
     MemoryError(),
 ]
+
+
+def test_what_was_launched_is_launched_anew_when_memory_runs_out_while_it_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wait, failures = Launched.wait, iter([None, torch.OutOfMemoryError("CUDA out of memory.")])
+
+    def failing_once(launched: Launched) -> bool:
+        if failure := next(failures, None):
+            raise failure
+        return wait(launched)
+
+    monkeypatch.setattr(Launched, "wait", failing_once)
+    engine = _engine(KnownNetwork(FRAMES), batch=2, listener=lambda _: None)
+    answers = list(engine.run(_segments(*"abcdefg"), [0]))
+    assert [s.track for s, _ in answers] == list("abcdefg")
+    for segment, answer in answers:
+        torch.testing.assert_close(answer[0], segment.samples)
+    assert engine.compute.batch_size == 1
 
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda e: type(e).__name__)

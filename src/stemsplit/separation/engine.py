@@ -9,8 +9,9 @@ Shapes: B batch, S wanted sources, C channels, T segment frames.
 
 import copy
 import gc
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,7 +20,17 @@ from stemsplit.compute import Compute, full_float32
 from stemsplit.errors import ModelError
 from stemsplit.events import Listener, Warned, ignore
 from stemsplit.model.htdemucs import HTDemucs
+from stemsplit.separation.device_queue import DeviceQueue, Launched
 from stemsplit.separation.segments import Segment
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """A batch under way."""
+
+    network: int
+    segments: list[Segment]
+    launched: Launched
 
 
 class Engine:
@@ -40,6 +51,8 @@ class Engine:
         self._reference = networks
         self._exact: dict[int, HTDemucs] = {}  # copies on the device for what overflows in reduced precision
         self._listener = listener
+        self._queue = DeviceQueue(compute.device)
+        self._networks: list[HTDemucs] = []
         self._networks = self._placed()
 
     def run(self, segments: Iterable[Segment], sources: Sequence[int]) -> Iterator[tuple[Segment, Tensor]]:
@@ -57,14 +70,16 @@ class Engine:
             ModelError: if a network cannot run for want of memory, or gives no finite numbers even in fp32.
         """
         waiting: dict[int, list[Segment]] = {}
+        under_way: deque[_Flight] = deque()
         for segment in segments:
             network = segment.window.run.network
             batch = waiting.setdefault(network, [])
             batch.append(segment)
             if len(batch) >= self.compute.batch_size:
-                yield from self._separate(network, waiting.pop(network), sources)
+                yield from self._separate(network, waiting.pop(network), under_way, sources)
         for network in sorted(waiting):
-            yield from self._separate(network, waiting[network], sources)
+            yield from self._separate(network, waiting[network], under_way, sources)
+        yield from self._land(under_way, 0, sources)
 
     def _placed(self) -> list[HTDemucs]:
         """The networks where and as they run."""
@@ -80,43 +95,59 @@ class Engine:
             return network
         return copy.deepcopy(network).to(self.compute.device, dtype)
 
-    def _separate(self, network: int, batch: list[Segment], sources: Sequence[int]) -> Iterator[tuple[Segment, Tensor]]:
-        done = 0
-        while done < len(batch):
-            some = batch[done : done + self.compute.batch_size]
-            answers = self._attempt(network, torch.stack([segment.samples for segment in some]))
-            if answers is not None:
-                yield from zip(some, answers[:, list(sources)], strict=True)
-                done += len(some)
+    def _separate(
+        self, network: int, batch: list[Segment], under_way: deque[_Flight], sources: Sequence[int]
+    ) -> Iterator[tuple[Segment, Tensor]]:
+        """Launch a batch; yield the answers to those launched so long before that they are due."""
+        while batch:
+            some = batch[: self.compute.batch_size]
+            try:
+                under_way.append(_Flight(network, some, self._launch(self._networks[network], some)))
+                batch = batch[len(some) :]
+            except (MemoryError, RuntimeError) as error:
+                failure: Exception = error.with_traceback(None)  # which would keep all that was computed so far
+            else:
+                yield from self._land(under_way, self._queue.ahead, sources)
+                continue
+            yield from self._land(under_way, 0, sources)
+            self._shrink(failure)
 
-    def _attempt(self, network: int, samples: Tensor) -> Tensor | None:
-        """The answers [up to B, all sources, C, T]; None if memory ran out and another attempt may do."""
-        try:
-            with torch.inference_mode(), full_float32(self.compute):
-                answers = self._answers(self._networks[network], samples)
-                return answers if answers.isfinite().all() else self._in_full_precision(network, samples)
-        except (MemoryError, RuntimeError) as error:
-            failure: Exception = error.with_traceback(None)  # which would keep all that was computed so far
-        moved = self.compute.device
-        self._shrink(failure)
-        if self.compute.device != moved:
-            self._networks = self._placed()
-        return None
+    def _land(
+        self, under_way: deque[_Flight], remaining: int, sources: Sequence[int]
+    ) -> Iterator[tuple[Segment, Tensor]]:
+        """Wait for the batches under way, in their order, until only so many remain."""
+        while len(under_way) > remaining:
+            flight = under_way.popleft()
+            try:
+                with torch.inference_mode():
+                    answers = flight.launched.answers if flight.launched.wait() else self._in_full_precision(flight)
+                    wanted = answers[: len(flight.segments), list(sources)]
+            except (MemoryError, RuntimeError) as error:
+                failure: Exception = error.with_traceback(None)
+            else:
+                yield from zip(flight.segments, wanted, strict=True)
+                continue
+            again = [flight, *under_way]  # whatever was launched after it is launched anew, smaller
+            under_way.clear()
+            self._shrink(failure)
+            for flight in again:
+                yield from self._separate(flight.network, flight.segments, under_way, sources)
 
-    def _answers(self, network: HTDemucs, samples: Tensor) -> Tensor:
+    def _launch(self, network: HTDemucs, segments: list[Segment]) -> Launched:
+        samples = torch.stack([segment.samples for segment in segments])
         padding = samples.new_zeros(max(0, self.compute.batch_size - len(samples)), *samples.shape[1:])
-        answers: Tensor = network(torch.cat([samples, padding]).to(self.compute.device))
-        return answers[: len(samples)]
+        with torch.inference_mode(), full_float32(self.compute):
+            return self._queue.launch(network, torch.cat([samples, padding]))
 
-    def _in_full_precision(self, network: int, samples: Tensor) -> Tensor:
+    def _in_full_precision(self, flight: _Flight) -> Tensor:
         if self.compute.precision != "fp32":
             if not self._exact:
                 self._say(f"{self.compute.precision} overflows in parts of this music; these are computed in fp32")
-            if network not in self._exact:
-                self._exact[network] = self._moved(self._reference[network], torch.float32)
-            answers = self._answers(self._exact[network], samples)
-            if answers.isfinite().all():
-                return answers
+            if flight.network not in self._exact:
+                self._exact[flight.network] = self._moved(self._reference[flight.network], torch.float32)
+            launched = self._launch(self._exact[flight.network], flight.segments)
+            if launched.wait():
+                return launched.answers
         raise ModelError(
             "The network gives numbers that are not finite, so its weights are damaged or do not fit; "
             "download the model again or train it anew."
@@ -124,25 +155,32 @@ class Engine:
 
     def _shrink(self, error: Exception) -> None:
         """After running out of memory: half the batch; at one segment, the CPU. Raises any other error."""
+        compute = self._compute_after(error)
+        moves = compute.device != self.compute.device
+        self.compute = compute
+        self._exact.clear()
+        if moves:
+            self._networks = []
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if moves:
+            self._queue = DeviceQueue(compute.device)
+            self._networks = self._placed()
+
+    def _compute_after(self, error: Exception) -> Compute:
         if not _is_out_of_memory(error):
             raise error
         compute = self.compute
         if compute.batch_size > 1:
-            self.compute = replace(compute, batch_size=compute.batch_size // 2)
-            self._say(f"out of memory on {compute.device}, going on with a batch of {self.compute.batch_size}")
-        elif compute.device != "cpu":
-            self.compute = Compute("cpu", "fp32", 1)
-            self._networks = []
+            self._say(f"out of memory on {compute.device}, going on with a batch of {compute.batch_size // 2}")
+            return replace(compute, batch_size=compute.batch_size // 2)
+        if compute.device != "cpu":
             self._say(f"one segment does not fit the memory of {compute.device}, going on on the CPU")
-        else:
-            raise ModelError(
-                "There is not enough memory to separate even one segment; close other programs or try a "
-                "shorter --segment."
-            ) from error
-        self._exact.clear()
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+            return Compute("cpu", "fp32", 1)
+        raise ModelError(
+            "There is not enough memory to separate even one segment; close other programs or try a shorter --segment."
+        ) from error
 
     def _say(self, message: str) -> None:
         self._listener(Warned(message[0].upper() + message[1:] + "."))

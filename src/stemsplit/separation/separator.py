@@ -20,6 +20,7 @@ from stemsplit.compute import Compute, choose
 from stemsplit.errors import UsageError
 from stemsplit.events import Listener, ignore
 from stemsplit.model.config import MIN_SEGMENT_FRAMES
+from stemsplit.separation.device_queue import on_cpu
 from stemsplit.separation.engine import Engine
 from stemsplit.separation.options import SplitOptions
 from stemsplit.separation.segments import OverlapAdd, Pass, cut
@@ -190,7 +191,7 @@ class Separator:
         for segment, answer in self.engine.run(segments, view.indices):
             final = joined.add(segment.window, answer)
             if final.shape[-1]:
-                yield dict(zip(view.sources, final.cpu().numpy(), strict=True))
+                yield dict(zip(view.sources, on_cpu(final).numpy(), strict=True))
 
     def _check(self, block: Block) -> Block:
         if block.ndim != 2 or block.shape[0] != self.audio_channels or not block.shape[1]:

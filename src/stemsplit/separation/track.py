@@ -16,6 +16,7 @@ from stemsplit.audio.tags import TAGGABLE, Tags, read_tags
 from stemsplit.audio.writer import TrackWriter, WrittenTrack
 from stemsplit.errors import DecodeError, EncodeError, TrackError
 from stemsplit.events import Listener, TrackEnded, TrackProgress, TrackStarted, Warned
+from stemsplit.separation.device_queue import on_cpu
 from stemsplit.separation.mixture import Mixture, original
 from stemsplit.separation.options import StemOptions
 from stemsplit.separation.plan import PlannedTrack
@@ -97,7 +98,7 @@ class TrackJob:
     def join(self, segment: Segment, answer: Tensor) -> tuple[Tensor, bool]:
         """The stretch of all sources [S, C, T] that `answer` makes final, and whether it is the last."""
         final = self._joined.add(segment.window, answer)
-        return final.cpu(), self._joined.complete
+        return on_cpu(final), self._joined.complete
 
     def write(self, sources: Tensor) -> None:
         """Write the next stretch [S, C, T] of all sources."""
