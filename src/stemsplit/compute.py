@@ -25,9 +25,10 @@ NO_DEVICE = "none"  # of work in several processes that computes on none
 PRECISIONS = ("fp32", "bf16", "fp16")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,4})?")
 
-# What one more 7.8 s segment in a batch needs at most: the 262 MiB (fp32) of the outermost spectral DConv's
-# widened activation live about six times at once, in input, output, norm and gate, with skips of 150 MiB below.
-_BYTES_PER_SEGMENT = 2 * 1024**3
+# Tensors of one 7.8 s segment of the published network take 284 MiB at their most in fp32, 164 MiB in half precision
+# (tests/benchmarks/tensors.py); the rest is room for what libraries take for their convolutions and transforms.
+_BYTES_PER_SEGMENT = {"fp32": 768 * 1024**2, "bf16": 512 * 1024**2, "fp16": 512 * 1024**2}
+_BYTES_BESIDE = 1024**3  # the network itself, the libraries' own memory, the crossfade of all tracks under way
 _MAX_BATCH = 8  # beyond it a GPU is busy anyway
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # names of settings, in malloc.h
@@ -86,7 +87,7 @@ def choose(
     if name != "cpu" and isinstance(batch_size, int):
         return Compute(name, precision, batch_size)
     again = None if name == "cpu" else earlier.get(name)
-    return Compute(name, precision, again or _fitting_batch(name), is_batch_auto=True)
+    return Compute(name, precision, again or _fitting_batch(name, precision), is_batch_auto=True)
 
 
 def keep_memory() -> None:
@@ -185,10 +186,12 @@ def _fastest_precision(device: str) -> str:
     return "fp32"
 
 
-def _fitting_batch(device: str) -> int:
+def _fitting_batch(device: str, precision: str) -> int:
+    """Segments that the free memory of a GPU has room for: of 4 GiB, mostly two in fp32 and four in fp16."""
     import torch
 
     if not device.startswith("cuda"):
         return 1
     free, _ = torch.cuda.mem_get_info(device)
-    return max(1, min(_MAX_BATCH, free // _processes_per_gpu // _BYTES_PER_SEGMENT))
+    room = free // _processes_per_gpu - _BYTES_BESIDE
+    return max(1, min(_MAX_BATCH, room // _BYTES_PER_SEGMENT[precision]))

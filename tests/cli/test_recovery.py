@@ -107,15 +107,14 @@ def test_stopped_twice_it_ends_at_once(album: Path, here: Path, small: Path) -> 
     """Even where something does not come to its end: here, the writing of a stem."""
     stuck = (
         "import stemsplit.audio.writer as w, time, sys\n"
-        "w.TrackWriter.write = lambda *_: time.sleep(3600)\n"
+        "w.TrackWriter.write = lambda *_: (open('stuck', 'w').close(), time.sleep(3600))\n"
         "from stemsplit.cli.app import main\nmain()"
     )
     running = subprocess.Popen(
         [PROGRAM[0], "-c", stuck, "-m", small, "Album"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    while running.poll() is None and not holds(here / "separated", ".parts"):
+    while running.poll() is None and not (here / "stuck").exists():
         time.sleep(0.01)
-    time.sleep(0.2)
     running.send_signal(signal.SIGINT)
     time.sleep(0.5)
     assert running.poll() is None

@@ -68,7 +68,7 @@ def separate_tracks(
 
 
 class _Batch:
-    """The jobs of one call, and the three threads they go through: reading, computing (the caller's), writing."""
+    """The jobs of one call, and the threads they go through: reading, computing (the caller's), writing, finishing."""
 
     def __init__(
         self,
@@ -114,12 +114,13 @@ class _Batch:
 
     def _round(self, tracks: Iterable[PlannedTrack]) -> Iterator[TrackReport]:
         try:
-            with WriteBehind(_PENDING_WRITES, self._cancel) as writer:
+            # At the end of a song its stems are made of what was held. That takes a while, and must not stop the next.
+            with WriteBehind(1, self._cancel) as finisher, WriteBehind(_PENDING_WRITES, self._cancel) as writer:
                 ahead = 2 * self._separator.engine.compute.batch_size
-                supply = prefetch(self._segments(tracks, writer), ahead, self._cancel)
+                supply = prefetch(self._segments(tracks, writer, finisher), ahead, self._cancel)
                 try:
                     for segment, answer in self._separator.engine.run(supply, self._separator.indices):
-                        self._join(segment, answer, writer)
+                        self._join(segment, answer, writer, finisher)
                         yield from self._drain()
                 finally:
                     supply.close()
@@ -128,7 +129,9 @@ class _Batch:
             for job in self._running:
                 job.abort()
 
-    def _segments(self, tracks: Iterable[PlannedTrack], writer: WriteBehind) -> Iterator[Segment]:
+    def _segments(
+        self, tracks: Iterable[PlannedTrack], writer: WriteBehind, finisher: WriteBehind
+    ) -> Iterator[Segment]:
         """The segments of one job after another; on the reading thread."""
         for track in tracks:
             if self._is_disk_full:
@@ -147,21 +150,26 @@ class _Batch:
                         break
                     yield segment
                 if job.is_done_already:
-                    writer.submit(partial(self._step, job, job.skip))
+                    writer.submit(partial(self._end, finisher, job, job.skip))
             except (TrackError, MemoryError) as error:
-                writer.submit(partial(self._step, job, partial(job.fail, error)))
+                writer.submit(partial(self._end, finisher, job, partial(job.fail, error)))
 
-    def _join(self, segment: Segment, answer: Tensor, writer: WriteBehind) -> None:
+    def _join(self, segment: Segment, answer: Tensor, writer: WriteBehind, finisher: WriteBehind) -> None:
         job = segment.track
         assert isinstance(job, TrackJob)
         if job.report is None:
             sources, complete = job.join(segment, answer)
             writer.submit(partial(self._step, job, partial(job.write, sources)))
             if complete:
-                writer.submit(partial(self._step, job, job.finish))
+                writer.submit(partial(self._end, finisher, job, job.finish))
+
+    def _end(self, finisher: WriteBehind, job: TrackJob, action: Callable[[], None]) -> None:
+        """Have a job end on the finishing thread, when the one before has: no more than two are held at once."""
+        finisher.wait()
+        finisher.submit(partial(self._step, job, action))
 
     def _step(self, job: TrackJob, action: Callable[[], None]) -> None:
-        """Do what a job does on the writing thread; put its report out when it has ended."""
+        """Do what a job does on a writing thread; put its report out when it has ended."""
         action()
         if job.report is not None and job in self._running:
             self._running.remove(job)

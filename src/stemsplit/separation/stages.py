@@ -93,6 +93,10 @@ class WriteBehind:
             raise self._error
         self._tasks.put(task)
 
+    def wait(self) -> None:
+        """Wait until nothing is pending, on a thread that ends before this one's."""
+        self._tasks.join()
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -123,9 +127,9 @@ class WriteBehind:
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None and not self._dropped:
-            if self._error is not None:
-                continue  # empty the queue, so that nobody waits for a place in it
-            try:
-                task()
-            except BaseException as failure:  # raised where the next task is submitted, or at the end
-                self._error = failure
+            if self._error is None:  # else the queue is emptied, so that nobody waits for a place in it
+                try:
+                    task()
+                except BaseException as failure:  # raised where the next task is submitted, or at the end
+                    self._error = failure
+            self._tasks.task_done()

@@ -31,9 +31,9 @@ class TrackJob:
     """
     One input file from the plan to its report.
 
-    Three threads carry every stretch of audio, one after another: `segments` reads, `join` computes, and `write`,
-    `finish`, `fail` and `skip` write, for which the mixture is decoded once more if stems have it in them. These four
-    belong to one thread; `report` is there when it has ended.
+    Threads carry every stretch of audio, one after another: `segments` reads, `join` computes, and `write` and then one
+    of `finish`, `fail` and `skip` write, for which the mixture is decoded once more if stems have it in them. No two of
+    these four run at once; `report` is there when the last has ended.
     No stem may replace one of `inputs` (absolute paths), the songs of the same command.
     """
 
