@@ -25,19 +25,20 @@ from stemsplit.separation.separator import Separator
 from stemsplit.separation.mixture import Mixture
 from stemsplit.separation.segments import cut
 from stemsplit.audio.reader import open_audio
-import threading, torch, json
+import json, threading, torch
+from pathlib import Path
 done()
 compute = choose(device)
 torch.zeros(1, device=compute.device)
 done()
 separator = Separator.load(model, device=compute.device)
 done()
-with open_audio(song) as reader:
+with open_audio(Path(song)) as reader:
     mixture = Mixture.measured(reader, separator.sample_rate, threading.Event())
-done()
-segments = cut(None, mixture.blocks(), mixture.statistics, separator.passes)
-next(separator.engine.run((next(segments) for _ in range(1)), separator.indices))[1].cpu()
-done()
+    done()
+    segments = cut(None, mixture.blocks(), mixture.statistics, separator.passes)
+    next(separator.engine.run([next(segments)], separator.indices))[1].cpu()
+    done()
 print(json.dumps([after - before for before, after in zip(times, times[1:])]))
 """
 
@@ -57,7 +58,7 @@ def main() -> None:
         song = write_noise(folder / "song.wav", 240)
         words = [sys.executable, "-c", PROGRAM, str(model), str(song), options.device]
         runs = [
-            json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+            json.loads(subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout)
             for _ in range(options.rounds)
         ]
     parts = [median(times) for times in zip(*runs, strict=True)]

@@ -2,6 +2,8 @@ import contextlib
 import json
 import random
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +12,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from standins import FULL_BYTES, REDUCED, SIX_BYTES, SOURCES, Repository, arguments, oracle_network, save_published
+from standins import (
+    FULL_BYTES,
+    REDUCED,
+    SIX_BYTES,
+    SOURCES,
+    Repository,
+    arguments,
+    make_folder,
+    oracle_network,
+    save_published,
+)
 from stemsplit.errors import CheckpointError
 from stemsplit.model.config import HTDemucsConfig
 from stemsplit.model.htdemucs import HTDemucs
@@ -219,3 +231,17 @@ def test_damaged_bytes_never_escape_as_other_errors(htdemucs: Repository, tmp_pa
 def test_the_writer_of_stand_ins_stores_arguments_as_published(htdemucs: Repository, tmp_path: Path) -> None:
     path = save_published(tmp_path / "a.safetensors", oracle_network(0, **REDUCED), arguments(**REDUCED))
     assert load_file(path).keys() == load_file(htdemucs.files[0]).keys()
+
+
+def test_reading_does_not_import_torchs_compiler(tmp_path: Path) -> None:
+    """That takes a second, and comes of any arithmetic on the device "meta", where the network is built first."""
+    (path,) = make_folder(tmp_path / "model").glob("*.safetensors")
+    code = (
+        "import sys, pathlib\n"
+        "from stemsplit.weights.checkpoint import read_checkpoint\n"
+        f"read_checkpoint(pathlib.Path({str(path)!r}))\n"
+        "assert 'torch' in sys.modules\n"
+        "print([name for name in ('torch._dynamo', 'sympy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

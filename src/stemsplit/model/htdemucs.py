@@ -26,6 +26,9 @@ class HTDemucs(nn.Module):
 
     The STFT, both normalisations and the sum of the branches are computed in the type of the mixture, float32;
     everything between them in that of the parameters: `network.to(torch.bfloat16)` is a reduced-precision network.
+
+    On torch's device "meta" it is built without initial weights, whose arithmetic would have torch import its compiler
+    there, for a second.
     """
 
     def __init__(self, config: HTDemucsConfig) -> None:
@@ -36,7 +39,8 @@ class HTDemucs(nn.Module):
         self.encoder, self.decoder = _branch(config, widths, 2 * audio, 2 * output, spectral=True)
         self.tencoder, self.tdecoder = _branch(config, widths, audio, output, spectral=False)
         self.freq_emb = _FrequencyEmbedding(BINS // STRIDE, config.channels)
-        _rescale([self.encoder, self.decoder, self.tencoder, self.tdecoder])
+        if not self.freq_emb.embedding.weight.is_meta:
+            _rescale([self.encoder, self.decoder, self.tencoder, self.tdecoder])
         if config.bottom_channels:
             self.channel_upsampler = nn.Conv1d(widths[-1], config.width, 1)
             self.channel_downsampler = nn.Conv1d(config.width, widths[-1], 1)
@@ -95,10 +99,11 @@ class _FrequencyEmbedding(nn.Module):
 
     def __init__(self, rows: int, channels: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(rows, channels)
-        with torch.no_grad():  # neighbouring rows start alike: a random walk, scaled back to unit variance
-            walk = self.embedding.weight.cumsum(0) / torch.arange(1, rows + 1).sqrt()[:, None]
-            self.embedding.weight.copy_(walk / _EMBEDDING_SCALE)
+        weight = torch.empty(rows, channels)
+        if not weight.is_meta:  # neighbouring rows start alike: a random walk, scaled back to unit variance
+            walk = weight.normal_().cumsum(0) / torch.arange(1, rows + 1).sqrt()[:, None]
+            weight = walk / _EMBEDDING_SCALE
+        self.embedding: nn.Embedding = nn.Embedding.from_pretrained(weight, freeze=False)
 
     def forward(self) -> Tensor:
         """Shape: [F, 1, C], to be added to [B, F, T, C]."""
