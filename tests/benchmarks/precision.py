@@ -67,9 +67,9 @@ def main() -> None:
                     worst[name] = min(worst[name], *(-10 * np.log10(difference / whole + 1e-20)))
     for name in reduced:
         print(
-            f"{name}: {np.mean(losses[name]):+.4f} dB of SDR lost ({np.max(losses[name]):+.4f} at most); where a "
-            f"source is silent the difference lies {np.median(depths[name]):.1f} dB below the mixture in the median of songs "
-            f"and sources, {np.min(depths[name]):.1f} dB at worst, {worst[name]:.1f} dB in the worst single second"
+            f"{name}: {np.mean(losses[name]):+.4f} dB of SDR lost ({np.max(losses[name]):+.4f} at most); in a source"
+            f"'s silence the difference lies {np.median(depths[name]):.1f} dB below the mixture (median of songs and "
+            f"sources), {np.min(depths[name]):.1f} dB at worst, {worst[name]:.1f} dB in the worst single second"
         )
 
 
