@@ -3,8 +3,9 @@ The cost of a segment against the length of the song, start-up excluded.
 
     python tests/benchmarks/length.py [--minutes 1 4 15 60] [--rounds 3] [--full-size] [--folder DIR]
 
-Lengths in turns, whole runs of the program; the time counted is that of the song itself, as `--json` tells it. By
-default the network is a small one, beside which everything else weighs most; --full-size takes the shape of htdemucs.
+Lengths in turns, whole runs of the program. Start-up is what a song of two segments takes, less these; the time counted
+is that of the song itself, as `--json` tells it. By default the network is a small one, beside which everything else
+weighs most; --full-size takes the shape of htdemucs.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from measure import RATE, STEMSPLIT, machine, workplace, write_noise
 from memory import SMALL
 
 STRIDE = 257_985 / RATE  # seconds
+SHORTEST = 11 / 60  # minutes: two segments
 
 
 def main() -> None:
@@ -33,18 +35,21 @@ def main() -> None:
 
     print(machine())
     costs = defaultdict(list)
+    lengths = [SHORTEST, *options.minutes]
     with workplace(options.folder) as folder:
         model = make_folder(folder / "model", changes={} if options.full_size else SMALL)
-        songs = {m: write_noise(folder / f"{m:g}.wav", 60 * m) for m in options.minutes}
+        songs = {m: write_noise(folder / f"{m:g}.wav", 60 * m) for m in lengths}
         for number in range(options.rounds):
-            for minutes in options.minutes if number % 2 == 0 else reversed(options.minutes):
+            for minutes in lengths if number % 2 == 0 else reversed(lengths):
                 words = [*STEMSPLIT, str(songs[minutes]), "-o", str(folder / "out"), "-m", str(model), "--overwrite"]
-                done = subprocess.run([*words, "--json"], capture_output=True, text=True, check=True)
-                segments = -(-60 * minutes // STRIDE)
-                costs[minutes].append(json.loads(done.stdout)["seconds"] / segments)
-    medians = {minutes: median(values) for minutes, values in costs.items()}
-    for minutes, value in medians.items():
-        print(f"{minutes:4g} min: {1000 * value:7.1f} ms per segment")
+                done = subprocess.run([*words, "--json"], stdout=subprocess.PIPE, text=True, check=True)
+                costs[minutes].append(json.loads(done.stdout)["seconds"])
+    seconds = {minutes: median(values) for minutes, values in costs.items()}
+    medians = {}
+    for minutes in options.minutes:
+        segments = -(-60 * minutes // STRIDE) - 2
+        medians[minutes] = (seconds[minutes] - seconds[SHORTEST]) / segments
+        print(f"{minutes:4g} min: {1000 * medians[minutes]:7.1f} ms per segment")
     middle = median(medians.values())
     least, most = (100 * (value / middle - 1) for value in (min(medians.values()), max(medians.values())))
     print(f"spread: {least:+.1f} to {most:+.1f} %")
