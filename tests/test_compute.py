@@ -1,5 +1,6 @@
 """The batch size: chosen once for a folder, and shared out where processes share a GPU."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -52,8 +53,8 @@ def test_memory_that_is_kept_is_not_cleared_again() -> None:
     """Tensors of 64 MB, one after another: 16,384 small pages each, were they fresh from the system."""
     code = (
         "import resource\n"
-        "from stemsplit.compute import keep_memory\n"
-        "keep_memory()\n"
+        "from stemsplit.compute import prepare_process\n"
+        "prepare_process()\n"
         "import torch\n"
         "for _ in range(4):\n"
         "    torch.ones(16 << 20)\n"
@@ -64,3 +65,22 @@ def test_memory_that_is_kept_is_not_cleared_again() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 20 * 16_384 / 10
+
+
+@pytest.mark.parametrize(
+    ("platform_", "before", "expected"),
+    [
+        ("linux", {}, {"GOMP_SPINCOUNT": "2000"}),
+        ("linux", {"OMP_WAIT_POLICY": "active"}, {"OMP_WAIT_POLICY": "active"}),
+        ("linux", {"GOMP_SPINCOUNT": "5"}, {"GOMP_SPINCOUNT": "5"}),
+        ("darwin", {}, {"OMP_WAIT_POLICY": "PASSIVE"}),
+    ],
+)
+def test_how_threads_wait_is_set_unless_the_user_has(
+    platform_: str, before: dict[str, str], expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform_)
+    environment = dict(before)
+    monkeypatch.setattr(os, "environ", environment)
+    compute.prepare_process()
+    assert {name: value for name, value in environment.items() if name != "THP_MEM_ALLOC_ENABLE"} == expected

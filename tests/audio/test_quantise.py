@@ -52,6 +52,11 @@ def test_blocks_do_not_matter(bits: int, frames: int, lengths: list[int]) -> Non
     assert np.array_equal(quantised(block, bits, lengths=tuple(lengths)), quantised(block, bits))
 
 
+def test_how_many_cells_go_at_once_does_not_matter() -> None:
+    block = noise(2, 40 * GRID_FRAMES + 5)
+    assert np.array_equal(quantised(block, lengths=(33 * GRID_FRAMES + 1,)), quantised(block, lengths=(1000,)))
+
+
 def test_silence_stays_silent_on_the_grid_and_nowhere_else() -> None:
     block = silence(2, 4 * GRID_FRAMES)
     block[1, GRID_FRAMES + 7] = 0.3  # no whole number of steps

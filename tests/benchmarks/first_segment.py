@@ -1,6 +1,8 @@
 """
 From the start of a process to the first segment, in its parts; medians of several fresh processes.
 
+On a GPU the first answers come when the second batch has been launched, which is counted.
+
     python tests/benchmarks/first_segment.py [--device auto] [--rounds 5]
 """
 
@@ -11,7 +13,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from measure import machine, workplace, write_noise
+from measure import ENVIRONMENT, machine, workplace, write_noise
 
 PARTS = ("import", "device start", "weights", "statistics", "first forward")
 PROGRAM = """
@@ -19,8 +21,8 @@ import sys, time
 times = [time.perf_counter()]
 def done(): times.append(time.perf_counter())
 model, song, device = sys.argv[1:]
-from stemsplit.compute import choose, keep_memory
-keep_memory()
+from stemsplit.compute import choose, prepare_process
+prepare_process()
 from stemsplit.separation.separator import Separator
 from stemsplit.separation.mixture import Mixture
 from stemsplit.separation.segments import cut
@@ -37,7 +39,7 @@ with open_audio(Path(song)) as reader:
     mixture = Mixture.measured(reader, separator.sample_rate, threading.Event())
     done()
     segments = cut(None, mixture.blocks(), mixture.statistics, separator.passes)
-    next(separator.engine.run([next(segments)], separator.indices))[1].cpu()
+    next(separator.engine.run(segments, separator.indices))[1].cpu()
     done()
 print(json.dumps([after - before for before, after in zip(times, times[1:])]))
 """
@@ -58,7 +60,7 @@ def main() -> None:
         song = write_noise(folder / "song.wav", 240)
         words = [sys.executable, "-c", PROGRAM, str(model), str(song), options.device]
         runs = [
-            json.loads(subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout)
+            json.loads(subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, env=ENVIRONMENT).stdout)
             for _ in range(options.rounds)
         ]
     parts = [median(times) for times in zip(*runs, strict=True)]

@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
+import measure  # before torch: it makes the settings of the program
 import soundfile
 import torch
-from measure import RATE, machine, workplace, write_noise
 from torch import Tensor, nn
 
 from stemsplit.audio.formats import Encoding
-from stemsplit.compute import Compute, keep_memory
+from stemsplit.compute import Compute
 from stemsplit.model.config import HTDemucsConfig
 from stemsplit.separation.batch import separate_tracks
 from stemsplit.separation.options import StemOptions
@@ -49,13 +49,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="best on a file system in memory, such as /dev/shm")
     options = parser.parse_args()
 
-    keep_memory()
     torch.set_num_threads(1)
-    print(machine())
-    with workplace(options.folder) as folder:
+    print(measure.machine())
+    with measure.workplace(options.folder) as folder:
         songs = [folder / f"{number:03}.{options.input}" for number in range(options.songs)]
-        samples, _ = soundfile.read(write_noise(folder / "noise.wav", 60 * options.minutes), dtype="float32")
-        soundfile.write(songs[0], samples, RATE)
+        samples, _ = soundfile.read(measure.write_noise(folder / "noise.wav", 60 * options.minutes), dtype="float32")
+        soundfile.write(songs[0], samples, measure.RATE)
         for song in songs[1:]:
             shutil.copy(songs[0], song)
         bag = Bag("instant", None, (cast(Any, Instant()),), ((1.0,) * 4,))

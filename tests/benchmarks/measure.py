@@ -16,6 +16,11 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # standins, when run as a script
 
+from stemsplit.compute import prepare_process
+
+ENVIRONMENT = dict(os.environ)  # of the processes that are measured: they make their own settings, or none
+prepare_process()  # what is measured in this process runs as the program does
+
 RATE = 44_100
 STEMSPLIT = (sys.executable, "-m", "stemsplit")
 
@@ -32,7 +37,7 @@ def run(command: Sequence[str], watch: Callable[[], None] = lambda: None) -> Out
     """Run a command to its end, calling `watch` all the while; its output is shown if it fails."""
     with tempfile.TemporaryFile("w+") as output:
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=ENVIRONMENT)
         while True:
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
             if pid:

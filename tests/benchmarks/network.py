@@ -15,11 +15,11 @@ from collections.abc import Callable
 from functools import partial
 from statistics import median
 
+import measure  # before torch: it makes the settings of the program
 import torch
-from measure import machine
 from torch import Tensor
 
-from stemsplit.compute import choose, full_float32, keep_memory
+from stemsplit.compute import choose, full_float32
 from stemsplit.model.config import HTDemucsConfig
 from stemsplit.model.htdemucs import HTDemucs
 
@@ -51,11 +51,10 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", choices=TYPES, default=["fp32"])
     options = parser.parse_args()
 
-    keep_memory()
     from standins import oracle_network
 
     device = choose(options.device).device
-    print(machine())
+    print(measure.machine())
     reference = oracle_network().eval().to(device)
     network = HTDemucs(HTDemucsConfig(("drums", "bass", "other", "vocals"))).eval().to(device)
     fresh = copy.deepcopy(network)

@@ -12,12 +12,11 @@ is taken over all silent seconds of a source of a song together, and over each o
 import argparse
 from pathlib import Path
 
+import measure  # before torch: it makes the settings of the program
 import numpy as np
 import soundfile
-from measure import machine
 from numpy.typing import NDArray
 
-from stemsplit.compute import keep_memory
 from stemsplit.separation.separator import Separator
 
 Audio = NDArray[np.float32]
@@ -46,8 +45,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
 
-    keep_memory()
-    print(machine())
+    print(measure.machine())
     exact = Separator.load("mini", device=options.device, precision="fp32")
     reduced = {name: Separator.load("mini", device=options.device, precision=name) for name in options.precisions}
     losses: dict[str, list[float]] = {name: [] for name in reduced}

@@ -4,13 +4,17 @@ import hashlib
 import os
 import pty
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from cli.program import FOUR, PROGRAM, SECONDS, Result, everything_below, stem_bytes, stems, tracks_in
 from signals import noise, write_sound
+from stemsplit.errors import DecodeError
+from stemsplit.separation.segments import Segment
+from stemsplit.separation.track import TrackJob
 
 Split = Callable[..., Result]
 
@@ -224,3 +228,30 @@ def test_nothing_but_stems_is_left(song: Path, here: Path, split: Split) -> None
     assert split("song.wav").code == 0
     folder = here / "separated"
     assert everything_below(folder) == sorted([folder / "song", *(folder / f"song/{name}.wav" for name in FOUR)])
+
+
+def test_a_song_that_breaks_while_the_one_before_is_finished_fails_alone(
+    here: Path, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first stretches still wait to be written then, behind the end of the song before."""
+    write_sound(here / "a.wav", noise(2, 88_200), subtype="PCM_16")
+    for name in ("b.wav", "c.wav"):
+        write_sound(here / name, noise(2, 441_000), subtype="PCM_16")
+    finish, segments = TrackJob.finish, TrackJob.segments
+
+    def slow(job: TrackJob) -> None:
+        if job.track.name == "a":
+            time.sleep(2)
+        finish(job)
+
+    def breaking(job: TrackJob) -> Iterator[Segment]:
+        for number, segment in enumerate(segments(job)):
+            if job.track.name == "b" and number == 6:
+                raise DecodeError("b.wav: broken")
+            yield segment
+
+    monkeypatch.setattr(TrackJob, "finish", slow)
+    monkeypatch.setattr(TrackJob, "segments", breaking)
+    result = split("a.wav", "b.wav", "c.wav", "--json")
+    assert {report["track"]: report["status"] for report in result.reports} == {"a": "done", "b": "failed", "c": "done"}
+    assert tracks_in(here / "separated") == {"a", "c"}

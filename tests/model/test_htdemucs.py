@@ -123,8 +123,43 @@ def test_gating_in_pieces_is_gating(shape: tuple[int, int], onto: bool, monkeypa
     x, weight, bias = torch.randn(items, steps, 3), torch.randn(items, 3, 8), torch.randn(items, 1, 8)
     residual = torch.randn(items, steps, 4) if onto else None
     with torch.inference_mode():
-        in_pieces = layers.gated(x, weight, bias, residual)
-    assert sdr(layers.gated(x, weight, bias, residual), in_pieces) > 120
+        in_pieces = layers.project_and_gate(x, weight, bias, residual)
+    assert sdr(layers.project_and_gate(x, weight, bias, residual), in_pieces) > 120
+
+
+def _plainly(dconv: layers.DConv, x: torch.Tensor) -> torch.Tensor:
+    """A DConv as its modules say, one after the other; x [I, C, T]."""
+    for layer in dconv.layers:
+        *modules, _, scale = layer.children()
+        assert isinstance(scale, layers.LayerScale)
+        x = x + scale.scale[:, None] * torch.nn.functional.glu(torch.nn.Sequential(*modules)(x), dim=1)
+    return x
+
+
+@pytest.mark.parametrize("steps", [1, 2, 400])
+@pytest.mark.parametrize("offset", [0.0, 30.0], ids=["", "mean far above deviation"])
+def test_a_folded_norm_is_a_norm(steps: int, offset: float) -> None:
+    """A DConv in which every parameter counts, against its modules one after the other; gradients, too."""
+    torch.manual_seed(5)
+    dconv = layers.DConv(16).double()
+    with torch.no_grad():
+        for parameter in dconv.parameters():
+            parameter.copy_(torch.randn_like(parameter))
+        for name, parameter in dconv.named_parameters():
+            if name.endswith(".1.bias"):
+                parameter.add_(offset)  # the hidden activation then lies far from zero
+    x = torch.randn(2, 3, steps, 16, dtype=torch.float64)
+    expected = _plainly(dconv, x.flatten(0, 1).transpose(1, 2)).transpose(1, 2).view(x.shape)
+    expected.square().sum().backward()
+    gradients = [parameter.grad for parameter in dconv.parameters()]
+    dconv.zero_grad()
+    folded = dconv(x)
+    folded.square().sum().backward()
+    torch.testing.assert_close(folded, expected)
+    torch.testing.assert_close([parameter.grad for parameter in dconv.parameters()], gradients)
+    with torch.inference_mode():
+        assert sdr(expected, dconv(x)) > 200
+        assert sdr(expected, dconv.float()(x.float()).double()) > 90
 
 
 @pytest.mark.parametrize("keys", [40, 1000])

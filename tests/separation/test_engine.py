@@ -99,6 +99,8 @@ class _Narrow(KnownNetwork):
 OUT_OF_MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory."),
     RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
     MemoryError(),
 ]
 
@@ -119,6 +121,30 @@ def test_what_was_launched_is_launched_anew_when_memory_runs_out_while_it_is_wai
     assert [s.track for s, _ in answers] == list("abcdefg")
     for segment, answer in answers:
         torch.testing.assert_close(answer[0], segment.samples)
+    assert engine.compute.batch_size == 1
+
+
+def test_one_shortage_halves_the_batch_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found when a batch is launched and again when the one before is waited for."""
+    wait, failures = Launched.wait, iter([torch.OutOfMemoryError("CUDA out of memory.")])
+
+    def failing_once(launched: Launched) -> bool:
+        if engine.launches == 2 and (failure := next(failures, None)):
+            raise failure
+        return wait(launched)
+
+    class Counting(Engine):
+        launches = 0
+
+        def _launch(self, *words: Any) -> Launched:
+            self.launches += 1
+            if self.launches == 2:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return super()._launch(*words)
+
+    monkeypatch.setattr(Launched, "wait", failing_once)
+    engine = Counting(cast(Any, [KnownNetwork(FRAMES)]), Compute("cpu", "fp32", 2), lambda _: None)
+    assert [s.track for s, _ in engine.run(_segments(*"abcdefg"), [0])] == list("abcdefg")
     assert engine.compute.batch_size == 1
 
 

@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -125,3 +126,22 @@ def _wait(gate: threading.Event) -> None:
 
 def _fail() -> None:
     raise OSError("disk")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_pending_can_be_waited_for(fails: bool) -> None:
+    done: list[int] = []
+
+    def task(number: int) -> None:
+        time.sleep(0.05)
+        done.append(number)
+        if fails:
+            raise ValueError
+
+    expected = [0] if fails else [0, 1]  # what follows a failure is dropped
+    with suppress(ValueError), WriteBehind(2) as writer:
+        writer.submit(partial(task, 0))
+        writer.submit(partial(task, 1))
+        writer.wait()
+        assert done == expected
+    assert done == expected

@@ -26,6 +26,7 @@ _FRAMES_AT_ONCE = 16 * GRID_FRAMES
 MIXTURE = "mixture"
 """The row that remainders are taken from; no stem has this name, except in a file that bundles it with its stems."""
 
+# How the rows of a track are gone through: `map`, or one that uses threads.
 Map = Callable[[Callable[[str], Integers], Iterable[str]], Iterable[Integers]]
 
 Remainders = Mapping[str, Sequence[str]]
@@ -87,6 +88,7 @@ class Quantiser:
         return result
 
     def _quantised_cells(self, cells: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Shape: [cells, GRID_FRAMES, C] -> the same, whole numbers."""
         # Drawn for whole-numbered cells too: each cell has its own stretch of the random stream. Of every 64 random
         # bits 16 make a uniform variable of steps of 1/65,536 LSB; twice that many bits would take twice as long.
         drawn = self._random.random_raw(cells.size // 2).view(np.uint16).reshape(len(cells), 2, *cells.shape[1:])
@@ -104,7 +106,7 @@ class TrackQuantiser:
     Quantises all stems of a track together, so that remainders are taken in integers and add up exactly.
 
     A remainder is the quantised mixture less the quantised stems; it gets no dither of its own, since theirs is in
-    it. `track` seeds the dither of every stem, with the stem's name. `run` is a `map` that may use threads.
+    it. `track` seeds the dither of every stem, with the stem's name. `run_all` goes through the rows.
     """
 
     def __init__(
@@ -115,12 +117,12 @@ class TrackQuantiser:
         channels: int,
         track: str,
         gain: float,
-        run: Map = map,
+        run_all: Map = map,
     ) -> None:
         self._stems = stems
         self._remainders = remainders
         self._scale = full_scale(bits)
-        self._map = run
+        self._run_all = run_all
         rows = quantised_rows(stems, remainders)
         self._rows = {row: Quantiser(bits, channels, f"{track}\n{row}", gain) for row in rows}
 
@@ -133,7 +135,7 @@ class TrackQuantiser:
         return self._with_remainders(lambda row: self._rows[row].flush())
 
     def _with_remainders(self, quantised: Callable[[str], Integers]) -> dict[str, Integers]:
-        rows = dict(zip(self._rows, self._map(quantised, self._rows), strict=True))
+        rows = dict(zip(self._rows, self._run_all(quantised, self._rows), strict=True))
         for name, parts in self._remainders.items():
             rest = rows[MIXTURE] - sum(rows[part] for part in parts)
             rows[name] = np.clip(rest, -self._scale, self._scale - 1)

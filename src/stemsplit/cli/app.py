@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 
 from stemsplit.cli import bench, demo, doctor, evaluate, models, practice, quality, separate, train
 from stemsplit.cli.console import Console
-from stemsplit.compute import keep_memory
+from stemsplit.compute import prepare_process
 from stemsplit.errors import StemsplitError, UsageError
 
 DEFAULT_COMMAND = "separate"
@@ -117,11 +117,7 @@ def main() -> None:
             signal.signal(number, _terminate)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, as in the background
         signal.signal(signal.SIGINT, _interrupt)
-    # Threads of torch that wait for work spin for ever otherwise, in the way of those that decode and write, and on a
-    # busy machine in each other's way: there a small network ran twenty times slower. Not to spin at all costs a fifth
-    # of the speed, for thousands of short operations. Read when torch is imported.
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-    keep_memory()
+    prepare_process()
     try:
         app()
     except StemsplitError as error:

@@ -115,6 +115,7 @@ def _begin(work: Any, device: str, number: Any, jobs: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     end_with_parent()
+    compute.prepare_process()
     with number.get_lock():
         own = number.value
         number.value += 1

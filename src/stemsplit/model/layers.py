@@ -57,7 +57,7 @@ class DConv(nn.Module):
         for layer in self.layers:
             compress, norm, gelu, expand, norm_out, _, scale = layer.children()
             hidden = gelu(normalise(convolve(rows.unsqueeze(1), compress), norm)).squeeze(1)
-            rows = gated(hidden, *_normalised_expansion(hidden, expand, norm_out, scale), onto=rows)
+            rows = project_and_gate(hidden, *_normalised_expansion(hidden, expand, norm_out, scale), onto=rows)
         return rows.view(x.shape)
 
 
@@ -68,9 +68,12 @@ def _normalised_expansion(
     Weight [I, H, 2 C] and bias [I, 1, 2 C] that do at once what `expand`, `norm` and, after the gate, `scale` do.
 
     The expansion is linear and the norm is one factor and one offset per item. Mean and variance of what `expand`
-    would give follow from mean and covariance of `hidden` [I, T, H], 16 times narrower, so the widened activation
-    is never normalised, nor written to memory. The gate multiplies the first half of the channels, so `scale` may do
-    that before it.
+    would give follow from mean and covariance of `hidden` [I, T, H], 16 times narrower, so the widened activation is
+    never normalised, nor written to memory. With m the mean of `hidden`, S its covariance [H, H], and w, b the weights
+    and the bias of a channel, that channel has the mean w m + b and the variance w S w^T. Over all channels, the mean
+    is that of the means, and the variance that of the means added to the mean of the variances.
+
+    The gate multiplies the first half of the channels, so `scale` may do that before it.
     """
     assert isinstance(expand, nn.Conv1d)
     assert isinstance(norm, nn.GroupNorm)
@@ -120,10 +123,7 @@ class EncoderLayer(nn.Module):
         x = F.gelu(convolve(x, self.conv))
         if self.dconv is not None:
             x = self.dconv(x)
-        assert self.rewrite.bias is not None
-        items = x.flatten(1, 2)
-        weight = self.rewrite.weight.flatten(1).t().expand(len(items), -1, -1)
-        return gated(items, weight, self.rewrite.bias.expand(len(items), 1, -1)).view(x.shape)
+        return rewrite_and_gate(x, self.rewrite)
 
 
 class DecoderLayer(nn.Module):
@@ -181,11 +181,20 @@ def convolve(x: Tensor, conv: nn.Module) -> Tensor:
     return y.permute(0, 2, 3, 1).contiguous()
 
 
-def gated(x: Tensor, weight: Tensor, bias: Tensor, onto: Tensor | None = None) -> Tensor:
+def rewrite_and_gate(x: Tensor, conv: nn.Conv1d | nn.Conv2d) -> Tensor:
+    """A 1x1 convolution to twice the channels, and GLU. Shape: [B, F, T, C] -> the same."""
+    assert conv.bias is not None
+    items = x.flatten(1, 2)
+    weight = conv.weight.flatten(1).t().expand(len(items), -1, -1)
+    return project_and_gate(items, weight, conv.bias.expand(len(items), 1, -1)).view(x.shape)
+
+
+def project_and_gate(x: Tensor, weight: Tensor, bias: Tensor, onto: Tensor | None = None) -> Tensor:
     """
     Project to twice the channels, of which the second half gates the first (GLU); added to `onto`, if given.
 
-    Computed piece by piece on a CPU, so that the projection is gated while it is in the cache.
+    On a CPU it goes piece by piece, so that the projection is gated while it is in the cache; but for training, since
+    what is written piece by piece has no gradient.
 
     Shape:
         x: [I, T, H]; weight: [I, H, 2 C]; bias: [I, 1, 2 C]; onto, result: [I, T, C].

@@ -60,7 +60,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Tensor:
 
     Shape: q [B, heads, N, D], k and v [B, heads, M, D] -> [B, heads, N, D].
     """
-    if not _goes_in_pieces(q.device.type, q.dtype) or torch.is_grad_enabled():
+    if not _goes_in_pieces(q.device.type, q.dtype) or torch.is_grad_enabled() or dropout:
         return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
     result = torch.empty_like(q)
     scaled_keys = k.transpose(-1, -2) * q.shape[-1] ** -0.5

@@ -161,20 +161,26 @@ class _Batch:
             sources, complete = job.join(segment, answer)
             writer.submit(partial(self._step, job, partial(job.write, sources)))
             if complete:
-                writer.submit(partial(self._end, finisher, job, job.finish))
+                writer.submit(partial(self._finish, finisher, job))
 
     def _end(self, finisher: WriteBehind, job: TrackJob, action: Callable[[], None]) -> None:
-        """Have a job end on the finishing thread, when the one before has: no more than two are held at once."""
+        """What `fail` and `skip` do, on the writing thread; not beside a `finish`, which may be this job's."""
         finisher.wait()
-        finisher.submit(partial(self._step, job, action))
+        self._step(job, action)
+
+    def _finish(self, finisher: WriteBehind, job: TrackJob) -> None:
+        """Have a job finished on the thread for that, when the one before is: no more than two are held at once."""
+        finisher.wait()
+        for other in list(self._running):
+            if other is not job:
+                other.follow()
+        finisher.submit(partial(self._step, job, job.finish))
 
     def _step(self, job: TrackJob, action: Callable[[], None]) -> None:
         """Do what a job does on a writing thread; put its report out when it has ended."""
         action()
         if job.report is not None and job in self._running:
             self._running.remove(job)
-            for other in list(self._running) if job.report.status == "done" else ():
-                other.follow()
             self._is_disk_full |= isinstance(job.report.failure, DiskFullError)
             if not (self._is_cancelled and job.report.status == "failed"):  # it was cut short, which is no failure
                 self._ended.put(job.report)

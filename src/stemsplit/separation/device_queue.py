@@ -57,8 +57,8 @@ class Launched:
         """Wait for the answers; whether all of them are finite."""
         if self._done is not None:
             self._done.synchronize()
-            # They were made on one stream and are read on another: their memory must not be given to a later batch
-            # before that has come to its end.
+            # They were made on one stream and are read on another: or the allocator would give their memory to a later
+            # batch while they are still read.
             self.answers.record_stream(torch.cuda.current_stream(self.answers.device))
         return bool(self._finite)
 

@@ -59,6 +59,8 @@ class Engine:
         """
         Separate a stream of segments; each comes back with its sources, in the order given per network.
 
+        From an NVIDIA GPU they come one batch late, since the next one is launched before.
+
         Args:
             segments: of any tracks.
             sources: indices of those wanted of every network.
@@ -109,8 +111,10 @@ class Engine:
             else:
                 yield from self._land(under_way, self._queue.ahead, sources)
                 continue
+            before = self.compute
             yield from self._land(under_way, 0, sources)
-            self._shrink(failure)
+            if self.compute == before:  # else there is less to fit already
+                self._shrink(failure)
 
     def _land(
         self, under_way: deque[_Flight], remaining: int, sources: Sequence[int]
@@ -160,7 +164,7 @@ class Engine:
         self.compute = compute
         self._exact.clear()
         if moves:
-            self._networks = []
+            self._networks = []  # what is under way still reads them, but empty_cache waits for the device
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -187,10 +191,11 @@ class Engine:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether torch or Python ran out of memory; torch has a class of its own for it on CUDA only."""
+    """Whether torch, Python or a library of NVIDIA's ran out of memory; torch has a class of its own for CUDA only."""
     text = str(error).lower()
     return (
         isinstance(error, MemoryError | torch.OutOfMemoryError)
         or "can't allocate memory" in text
+        or "alloc_failed" in text
         or "out of memory" in text
     )

@@ -220,6 +220,7 @@ def _separate(connection: Connection, task: _Task) -> None:
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), _terminate)
     end_with_parent()
+    compute.prepare_process()
     sending = threading.Lock()
 
     def tell(message: Event | TrackReport | Exception) -> None:

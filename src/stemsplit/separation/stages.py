@@ -94,7 +94,7 @@ class WriteBehind:
         self._tasks.put(task)
 
     def wait(self) -> None:
-        """Wait until nothing is pending, on a thread that ends before this one's."""
+        """Wait until nothing is pending; to be called before the `with` block is left, else it may wait for ever."""
         self._tasks.join()
 
     def __enter__(self) -> Self:

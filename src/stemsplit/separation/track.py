@@ -31,9 +31,9 @@ class TrackJob:
     """
     One input file from the plan to its report.
 
-    Threads carry every stretch of audio, one after another: `segments` reads, `join` computes, and `write` and then one
-    of `finish`, `fail` and `skip` write, for which the mixture is decoded once more if stems have it in them. No two of
-    these four run at once; `report` is there when the last has ended.
+    Threads carry every stretch of audio, one after another: `segments` reads, `join` computes, `write` writes (and
+    reads the mixture once more, if stems have it in them), and `finish` ends; `fail` and `skip` end, too. No two of
+    these last four may run at once; `report` is there when one of the three has ended.
     No stem may replace one of `inputs` (absolute paths), the songs of the same command.
     """
 
@@ -129,7 +129,7 @@ class TrackJob:
             self._end("done", outputs, gain_db=written.gain_db)
 
     def follow(self) -> None:
-        """Count the time from now on: until here, the track before this one was at work."""
+        """Count the time from now on: until here, the track before this one was read, separated and written."""
         self._began = time.perf_counter()
 
     def skip(self) -> None:
@@ -152,7 +152,7 @@ class TrackJob:
             self._end("failed", {}, failure=error)
 
     def cancel(self) -> None:
-        """Have the reading and the writing thread give up soon; may be called from any thread."""
+        """Have those give up soon that read, write and finish; may be called from any thread."""
         self._cancelled.set()
         if self._sink is not None:
             self._sink.cancel()
