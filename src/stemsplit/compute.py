@@ -151,12 +151,12 @@ def check_choice(device: str, precision: str, batch_size: int | str) -> None:
 
 
 @contextmanager
-def full_float32(compute: Compute) -> Iterator[None]:
+def full_float32(precision: str) -> Iterator[None]:
     """Within it, fp32 on a GPU means fp32: by default cuDNN rounds the inputs of convolutions to 10 bits (TF32)."""
     import torch
 
     before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = before and compute.precision != "fp32"
+    torch.backends.cudnn.allow_tf32 = before and precision != "fp32"
     try:
         yield
     finally:

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import torch
 from measure import RATE, STEMSPLIT, machine, run, workplace, write_noise
@@ -48,7 +49,7 @@ def busy_share(command: list[str], skipped: float) -> float:
     return mean(shares)
 
 
-def warm_ratio(models: Path, network: torch.nn.Module, seconds: float) -> float:
+def warm_ratio(models: Path, network: Any, seconds: float) -> float:
     """How many times as fast as the reference one song is, in a process that is warm."""
     from demucs.apply import apply_model
 

@@ -64,7 +64,7 @@ def main() -> None:
     with torch.inference_mode():
         for precision in options.precisions:
             ours, fresh_ours = (copy.deepcopy(n).to(TYPES[precision]) for n in (network, fresh))
-            with full_float32(choose(device, precision)):
+            with full_float32(precision):
                 worst = decibels(reference(one), ours(one)), decibels(fresh(one), fresh_ours(one))
                 times, theirs = [], []
                 for _ in range(options.rounds):

@@ -203,7 +203,7 @@ def project_and_gate(x: Tensor, weight: Tensor, bias: Tensor, onto: Tensor | Non
         y = F.glu(torch.baddbmm(bias, x, weight), dim=-1)
         return y if onto is None else onto + y
     (items, steps, _), channels = x.shape, weight.shape[-1] // 2
-    result = x.new_empty(items, steps, channels)
+    result = (x if onto is None else onto).new_empty(items, steps, channels)
     (weight, gate_weight), (bias, gate_bias) = weight.chunk(2, dim=-1), bias.chunk(2, dim=-1)
     steps_at_once = max(1, min(steps, _CACHED_NUMBERS // (2 * channels)))
     items_at_once = max(1, _CACHED_NUMBERS // (2 * channels * steps_at_once))

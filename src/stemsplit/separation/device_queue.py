@@ -8,6 +8,7 @@ Shapes: B batch, S sources, C channels, T frames.
 """
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ class DeviceQueue:
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._stream = torch.cuda.Stream(device) if device.startswith("cuda") else None
+        self._stream = _stream(device) if device.startswith("cuda") else None
         self.ahead = 0 if self._stream is None else 1
 
     def launch(self, network: HTDemucs, samples: Tensor) -> "Launched":
@@ -43,6 +44,12 @@ class DeviceQueue:
 
     def _on_stream(self) -> AbstractContextManager[object]:
         return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
+
+
+@lru_cache
+def _stream(device: str) -> torch.cuda.Stream:
+    """One for all queues of a device, since networks share tensors that they keep: windows and positions."""
+    return torch.cuda.Stream(device)
 
 
 class Launched:

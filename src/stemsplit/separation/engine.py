@@ -104,7 +104,8 @@ class Engine:
         while batch:
             some = batch[: self.compute.batch_size]
             try:
-                under_way.append(_Flight(network, some, self._launch(self._networks[network], some)))
+                launched = self._launch(self._networks[network], some, self.compute.precision)
+                under_way.append(_Flight(network, some, launched))
                 batch = batch[len(some) :]
             except (MemoryError, RuntimeError) as error:
                 failure: Exception = error.with_traceback(None)  # which would keep all that was computed so far
@@ -137,10 +138,10 @@ class Engine:
             for flight in again:
                 yield from self._separate(flight.network, flight.segments, under_way, sources)
 
-    def _launch(self, network: HTDemucs, segments: list[Segment]) -> Launched:
+    def _launch(self, network: HTDemucs, segments: list[Segment], precision: str) -> Launched:
         samples = torch.stack([segment.samples for segment in segments])
         padding = samples.new_zeros(max(0, self.compute.batch_size - len(samples)), *samples.shape[1:])
-        with torch.inference_mode(), full_float32(self.compute):
+        with torch.inference_mode(), full_float32(precision):
             return self._queue.launch(network, torch.cat([samples, padding]))
 
     def _in_full_precision(self, flight: _Flight) -> Tensor:
@@ -149,7 +150,7 @@ class Engine:
                 self._say(f"{self.compute.precision} overflows in parts of this music; these are computed in fp32")
             if flight.network not in self._exact:
                 self._exact[flight.network] = self._moved(self._reference[flight.network], torch.float32)
-            launched = self._launch(self._exact[flight.network], flight.segments)
+            launched = self._launch(self._exact[flight.network], flight.segments, "fp32")
             if launched.wait():
                 return launched.answers
         raise ModelError(
