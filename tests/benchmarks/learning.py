@@ -17,6 +17,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import measure  # noqa: F401 (finds what the tests share)
+
 from multitracks import SOURCES, multitrack, write_multitrack
 from stemsplit.audio.assignment import SourceRules, assign
 from stemsplit.audio.multitrack import find_multitracks
