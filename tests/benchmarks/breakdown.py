@@ -66,7 +66,7 @@ def instrument() -> None:
     around(htdemucs, "inverse_spectrogram", "inverse STFT")
     for module in (htdemucs, layers):
         around(module, "convolve", "convolutions")
-    around(layers, "gated", "gates and 1x1 convolutions before them")
+    around(layers, "project_and_gate", "gates and 1x1 convolutions before them")
     around(layers, "_normalised_expansion", "DConv norms")
     around(transformer, "attend", "attention")
     around(nn.Linear, "forward", "feed-forward and projections")
