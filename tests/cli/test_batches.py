@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
 from cli.program import FOUR, PROGRAM, SECONDS, Result, everything_below, stem_bytes, stems, tracks_in
 from signals import noise, write_sound
-from stemsplit.errors import DecodeError
+from stemsplit.errors import DecodeError, TrackError
 from stemsplit.separation.segments import Segment
 from stemsplit.separation.track import TrackJob
 
@@ -237,21 +238,39 @@ def test_a_song_that_breaks_while_the_one_before_is_finished_fails_alone(
     write_sound(here / "a.wav", noise(2, 88_200), subtype="PCM_16")
     for name in ("b.wav", "c.wav"):
         write_sound(here / name, noise(2, 441_000), subtype="PCM_16")
-    finish, segments = TrackJob.finish, TrackJob.segments
+    finish, segments, write, fail = TrackJob.finish, TrackJob.segments, TrackJob.write, TrackJob.fail
+    writing: set[TrackJob] = set()
+    at_once = []
 
-    def slow(job: TrackJob) -> None:
+    def finish_slowly(job: TrackJob) -> None:
         if job.track.name == "a":
             time.sleep(2)
         finish(job)
 
-    def breaking(job: TrackJob) -> Iterator[Segment]:
+    def break_off(job: TrackJob) -> Iterator[Segment]:
         for number, segment in enumerate(segments(job)):
             if job.track.name == "b" and number == 6:
                 raise DecodeError("b.wav: broken")
             yield segment
 
-    monkeypatch.setattr(TrackJob, "finish", slow)
-    monkeypatch.setattr(TrackJob, "segments", breaking)
+    def write_slowly(job: TrackJob, sources: Tensor) -> None:
+        writing.add(job)
+        time.sleep(0.05)
+        write(job, sources)
+        writing.discard(job)
+
+    def fail_slowly(job: TrackJob, error: TrackError) -> None:
+        for _ in range(20):
+            time.sleep(0.05)
+            at_once.append(job in writing)
+        fail(job, error)
+
+    monkeypatch.setattr(TrackJob, "finish", finish_slowly)
+    monkeypatch.setattr(TrackJob, "segments", break_off)
+    monkeypatch.setattr(TrackJob, "write", write_slowly)
+    monkeypatch.setattr(TrackJob, "fail", fail_slowly)
     result = split("a.wav", "b.wav", "c.wav", "--json")
     assert {report["track"]: report["status"] for report in result.reports} == {"a": "done", "b": "failed", "c": "done"}
     assert tracks_in(here / "separated") == {"a", "c"}
+    assert at_once
+    assert not any(at_once)

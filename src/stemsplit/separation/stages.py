@@ -132,4 +132,4 @@ class WriteBehind:
                     task()
                 except BaseException as failure:  # raised where the next task is submitted, or at the end
                     self._error = failure
-            self._tasks.task_done()
+            self._tasks.task_done()  # for `wait`
