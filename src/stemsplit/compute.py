@@ -195,7 +195,8 @@ def _fastest_precision(device: str) -> str:
 
 
 def _fitting_batch(device: str, precision: str) -> int:
-    """Segments that the free memory of a GPU has room for: of 4 GiB, mostly two in fp32 and four in fp16.
+    """
+    Segments that the free memory of a GPU has room for: of 4 GiB, mostly two in fp32 and four in fp16.
 
     Counted (`tests/benchmarks/tensors.py`), not measured on one.
     """

@@ -3,7 +3,8 @@ All that a GPU would have to wait for: decoding, joining and writing of many son
 
     python tests/benchmarks/host.py [--songs 20] [--minutes 4] [--format wav] [--input wav] [--folder /dev/shm]
 
-One process, as in `stemsplit FOLDER`. The share of a GPU's time that it is busy is at most this rate's.
+One process, as in `stemsplit FOLDER`. However quick a GPU is, it can do hardly more songs per hour than this: only what
+joins segments, which is computed on the CPU here, would be quicker.
 """
 
 import argparse

@@ -19,6 +19,7 @@ import measure  # before torch: it makes the settings of the program
 import torch
 from torch import Tensor
 
+from scores import sdr
 from stemsplit.compute import choose, full_float32
 from stemsplit.model.config import HTDemucsConfig
 from stemsplit.model.htdemucs import HTDemucs
@@ -36,10 +37,8 @@ def seconds(action: Callable[[], Tensor], device: str) -> float:
 
 
 def decibels(expected: Tensor, answer: Tensor) -> str:
-    """The worst source's ratio of signal to error."""
-    error = (expected - answer).square().sum(dim=(0, 2, 3))
-    ratio = 10 * torch.log10(expected.square().sum(dim=(0, 2, 3)) / error)
-    return f"{ratio.min().item():.1f} dB"
+    """The worst source's ratio of signal to error. Shape: [B, S, C, T]."""
+    return f"{min(map(sdr, expected.unbind(1), answer.unbind(1))):.1f} dB"
 
 
 def main() -> None:

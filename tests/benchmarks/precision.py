@@ -15,8 +15,10 @@ from pathlib import Path
 import measure  # before torch: it makes the settings of the program
 import numpy as np
 import soundfile
+import torch
 from numpy.typing import NDArray
 
+from scores import sdr
 from stemsplit.separation.separator import Separator
 
 Audio = NDArray[np.float32]
@@ -28,12 +30,6 @@ def power(audio: Audio) -> NDArray[np.float64]:
     squares = np.square(audio[:, : seconds * 44_100], dtype=np.float64)
     result: NDArray[np.float64] = squares.reshape(2, seconds, 44_100).mean(axis=(0, 2))
     return result
-
-
-def sdr(true: Audio, estimate: Audio) -> float:
-    """Of the whole song, in dB."""
-    signal, error = (np.square(audio.astype(np.float64)).sum() for audio in (true, true - estimate))
-    return float(10 * np.log10((signal + 1e-7) / (error + 1e-7)))
 
 
 def main() -> None:
@@ -57,7 +53,10 @@ def main() -> None:
         expected = exact(mixture)
         for name, separator in reduced.items():
             for source, estimate in separator(mixture).items():
-                losses[name].append(sdr(true[source], expected[source]) - sdr(true[source], estimate))
+                exactly, roughly = (
+                    sdr(torch.from_numpy(true[source]), torch.from_numpy(e)) for e in (expected[source], estimate)
+                )
+                losses[name].append(exactly - roughly)
                 silent = (power(true[source]) == 0) & (power(mixture) > 0)
                 if silent.any():
                     difference, whole = power(estimate - expected[source])[silent], power(mixture)[silent]

@@ -62,6 +62,7 @@ class HTDemucs(nn.Module):
         x, xt, skips = self._encode(spectrum.to(dtype), waveform.to(dtype))
         x, xt = self._transform(x, xt)
         x, xt = self._decode(x, xt, skips)
+        # x * std + mean, in one pass over memory
         x, xt = torch.addcmul(mean, x.to(mixture.dtype), std), torch.addcmul(mean_t, xt.to(mixture.dtype), std_t)
         spectral = inverse_spectrogram(x.contiguous(), mixture.shape[-1])
         temporal = xt.squeeze(1).transpose(1, 2)
